@@ -1,0 +1,115 @@
+"""The outbox: what a member has decided to say, durable before it is said.
+
+A restart repeats a decision and never makes a second one: an agent that dies between committing to a verdict and revealing
+it must reveal that very verdict, though a second measurement might differ in one image of a thousand.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Protocol, Self
+
+from tclearn.encoding import Digest, decode
+from tclearn.errors import AgentError, Code, StorageError
+from tclearn.ledger import Call
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS decided (duty BLOB PRIMARY KEY, call BLOB NOT NULL) WITHOUT ROWID"
+
+
+class Outbox(Protocol):
+    """Decided calls by duty."""
+
+    def get(self, duty: Digest) -> Call | None:
+        """The call decided for a duty; ``None``: not decided yet."""
+
+    def put(self, duty: Digest, call: Call) -> None:
+        """Keep a decision; durable when it returns. Keeping the same again changes nothing.
+
+        Raises:
+            AgentError: another call was decided for this duty before.
+        """
+
+
+class MemoryOutbox:
+    """An outbox that lasts as long as its process."""
+
+    def __init__(self) -> None:
+        self._calls: dict[Digest, Call] = {}
+
+    def get(self, duty: Digest) -> Call | None:
+        """See ``Outbox.get``."""
+        return self._calls.get(duty)
+
+    def put(self, duty: Digest, call: Call) -> None:
+        """See ``Outbox.put``."""
+        if self._calls.setdefault(duty, call) != call:
+            raise _conflict(duty)
+
+
+class FileOutbox:
+    """An outbox in one SQLite file, locked by the process that has it open.
+
+    Args:
+        path: the file; made when it is not there.
+
+    Raises:
+        StorageError: another process has it open, or it is not an outbox.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+            self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute("BEGIN EXCLUSIVE")
+            self._database.execute(_SCHEMA)
+            self._database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise StorageError(
+                Code.OUTBOX_LOCKED,
+                f"the outbox {path} cannot be opened: {error}",
+                expected="one process per member",
+                remedy="end the other process that runs this member, or check the folder's permissions",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise StorageError(
+                Code.STORE_FAILED, f"{path} is not an outbox: {error}", remedy="restore it from a copy"
+            ) from error
+
+    def get(self, duty: Digest) -> Call | None:
+        """See ``Outbox.get``."""
+        row = self._database.execute("SELECT call FROM decided WHERE duty = ?", (duty,)).fetchone()
+        return Call.from_value(decode(row[0]), "outbox") if row else None
+
+    def put(self, duty: Digest, call: Call) -> None:
+        """See ``Outbox.put``."""
+        try:
+            self._database.execute("INSERT OR IGNORE INTO decided VALUES (?, ?)", (duty, call.encode()))
+        except sqlite3.Error as error:
+            raise StorageError(Code.STORE_FAILED, f"the outbox {self._path} cannot be written: {error}") from error
+        if self.get(duty) != call:
+            raise _conflict(duty)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """Use as a context manager; closes at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+
+def _conflict(duty: Digest) -> AgentError:
+    return AgentError(
+        Code.OUTBOX_CONFLICT,
+        f"a second, different decision for the duty {duty.hex()[:16]}…",
+        expected="one decision per duty",
+        remedy="this is a defect of the agent; nothing was submitted",
+    )

@@ -1,0 +1,56 @@
+"""The entry point: commands, exit codes, and no traceback for users."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from tclearn.cli import coalition, data, demo, ledger, member, model, status
+from tclearn.cli.output import messages, show_error, unexpected
+from tclearn.errors import TCLearnError
+
+app = typer.Typer(
+    name="tclearn",
+    help="Organisations train one model together: data stays home, no increment counts until the others have tested it, "
+    "and anyone can check the record offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("status")(status.status)
+app.add_typer(member.app, name="member")
+app.add_typer(coalition.app, name="coalition")
+app.add_typer(data.app, name="data")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(model.app, name="model")
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 1 failed, 2 usage, 3 verification failed, 4 unreachable."""
+    as_json = "--json" in sys.argv
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.Abort:
+        messages.print("stopped")
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except TCLearnError as error:
+        show_error(error, as_json=as_json)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        messages.print("stopped")
+        code = 130
+    except BrokenPipeError:
+        code = 1
+    except Exception as error:
+        show_error(unexpected(error), as_json=as_json)
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

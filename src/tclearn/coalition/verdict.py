@@ -1,0 +1,96 @@
+"""Verdicts on a candidate: committed to, revealed, compared on the global test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tclearn.coalition.evidence import Evidence, Paired
+from tclearn.encoding import Digest, MemberId, digest
+from tclearn.records import Record
+
+TESTED: Final = "tested"
+UNAVAILABLE: Final = "unavailable"
+
+_TOLERANCE_PARTS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Record):
+    """What a validator says of a candidate.
+
+    Attributes:
+        status: ``"tested"``, or ``"unavailable"`` when it could not fetch or load the candidate; that counts as a no.
+        evidence: its measurement; present exactly when tested.
+        vote: 1 or 0, its own judgement; present exactly when the charter keeps the counts on L private.
+    """
+
+    status: str
+    evidence: Evidence | None = None
+    vote: int | None = None
+
+    def fault(self, *, global_n: int, local_counts: bool) -> str | None:
+        """Why this cannot be a verdict under a charter; ``None`` when it can.
+
+        Args:
+            global_n: number of records of the global test set.
+            local_counts: whether counts on L are published (else only the vote is).
+        """
+        if self.status == UNAVAILABLE:
+            return None if self.evidence is None and self.vote is None else "unavailable, yet with results"
+        if self.status != TESTED or self.evidence is None:
+            return 'status must be "tested" with evidence, or "unavailable"'
+        if local_counts != (self.vote is None):
+            return "the vote is published exactly when the counts on L are not"
+        if self.vote is not None and (self.vote > 1 or self.evidence.on_local is not None):
+            return "a vote is 0 or 1 and stands in place of the counts on L"
+        if self.evidence.on_global.n != global_n:
+            return f"the global test set has {global_n} records, not {self.evidence.on_global.n}"
+        local = self.evidence.on_local
+        return self.evidence.on_global.fault() or (local.fault() if local else None)
+
+
+def commitment(
+    coalition: Digest, candidate: Digest, attempt: int, sender: MemberId, verdict: Verdict, salt: bytes
+) -> Digest:
+    """The hash that a validator publishes before it sees the others' verdicts.
+
+    It binds the coalition, the candidate, the attempt and the sender, so that it can be neither copied nor used twice.
+    """
+    return digest("tclearn/verdict/1", coalition, candidate, attempt, sender, verdict.to_value(), salt)
+
+
+def agreed_global(reported: Mapping[MemberId, Paired], needed: int) -> Paired | None:
+    """The result on G that enough validators agree on.
+
+    The candidate and G are the same for all, so honest results differ only by rounding: two results agree when both
+    performances lie within max(1, 0.1 % of the scale).
+
+    Args:
+        reported: results on G by validator.
+        needed: how many must agree.
+
+    Returns:
+        The result with the widest agreement (ties: the smallest encoding), or ``None`` below ``needed``.
+
+    Source: Lugan et al. 2019, §III.A: results on G "are compared between validators to ensure that the candidate model
+    is functional and identical".
+    """
+    best: tuple[int, bytes, Paired] | None = None
+    for result in reported.values():
+        support = sum(agrees(result, other) for other in reported.values())
+        rank = (-support, result.encode(), result)
+        if support >= needed and (best is None or rank[:2] < best[:2]):
+            best = rank
+    return best[2] if best else None
+
+
+def agrees(left: Paired, right: Paired) -> bool:
+    """Whether two results on G are the same up to rounding."""
+    tolerance = max(1, left.scale // _TOLERANCE_PARTS)
+    return (
+        (left.n, left.scale) == (right.n, right.scale)
+        and abs(left.reference - right.reference) <= tolerance
+        and abs(left.candidate - right.candidate) <= tolerance
+    )

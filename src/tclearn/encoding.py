@@ -1,0 +1,113 @@
+"""Deterministic CBOR (RFC 8949 §4.2.1) in a closed schema, and domain-separated digests over it.
+
+Values are natural and negative integers of 64 bits, byte strings, text, arrays and maps with text keys. No floats, no
+booleans, no null, no tags: two encoders that agree on the value agree on the bytes, and a value that cannot be compared
+exactly cannot enter the ledger. Decoding accepts exactly the bytes that encoding gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NewType, NoReturn
+
+import cbor2
+
+from tclearn.errors import Code, MessageError
+from tclearn.limits import ENCODING_DEPTH_MAX, TRANSACTION_BYTES_MAX
+
+Value = int | bytes | str | Sequence["Value"] | Mapping[str, "Value"]
+Digest = NewType("Digest", bytes)
+"""32 bytes."""
+MemberId = NewType("MemberId", str)
+"""A member's short name, unique in its coalition: ``[a-z0-9][a-z0-9.-]{0,62}``."""
+
+_INT_MIN: Final = -(1 << 64)
+_INT_MAX: Final = (1 << 64) - 1
+
+
+def encode(value: Value) -> bytes:
+    """Encode a value deterministically.
+
+    Raises:
+        MessageError: the value holds a float, a boolean, ``None``, a map key that is not text, an integer beyond 64
+            bits, or is nested deeper than ``ENCODING_DEPTH_MAX``.
+    """
+    _check(value, 0)
+    # For text keys the length-first order of cbor2 and the bytewise order of RFC 8949 §4.2.1 are the same.
+    return cbor2.dumps(value, canonical=True)
+
+
+def decode(data: bytes, *, size_max: int = TRANSACTION_BYTES_MAX) -> Value:
+    """Decode bytes that ``encode`` could have produced.
+
+    Raises:
+        MessageError: larger than ``size_max`` bytes, not CBOR, outside the closed schema, or not the deterministic
+            encoding of what it decodes to.
+    """
+    if len(data) > size_max:
+        raise MessageError(Code.TOO_LARGE, f"an encoded value of {len(data)} bytes", expected=f"at most {size_max}")
+    try:
+        value: Value = cbor2.loads(
+            data,
+            max_depth=ENCODING_DEPTH_MAX,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            strict_hashable_types=True,
+            tag_hook=_refuse_tag,
+            semantic_decoders=_NO_TAGS,
+        )
+        same = encode(value) == data
+    except MessageError:
+        raise
+    except Exception as error:  # cbor2 raises several kinds; each of them means: not one of ours
+        raise MessageError(
+            Code.ENCODING, "bytes that are not CBOR of the closed schema", expected="deterministic CBOR (RFC 8949)"
+        ) from error
+    if not same:
+        raise MessageError(
+            Code.ENCODING,
+            "CBOR that is not in deterministic form",
+            expected="RFC 8949 §4.2.1: sorted keys, short forms",
+        )
+    return value
+
+
+def digest(domain: str, *parts: Value) -> Digest:
+    """SHA-256 over a domain name and values, unambiguous because the whole is one CBOR array."""
+    return Digest(hashlib.sha256(encode([domain, *parts])).digest())
+
+
+def _check(value: object, depth: int) -> None:
+    if depth > ENCODING_DEPTH_MAX:
+        raise MessageError(Code.ENCODING, f"a value nested deeper than {ENCODING_DEPTH_MAX}")
+    kind = type(value)
+    if kind is bytes or kind is str:
+        return
+    if kind is int or (isinstance(value, int) and kind is not bool):
+        if not _INT_MIN <= value <= _INT_MAX:  # type: ignore[operator]
+            raise MessageError(Code.ENCODING, "an integer of more than 64 bits")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) is not str:
+                raise MessageError(Code.ENCODING, f"a map key of type {type(key).__name__}", expected="text")
+            _check(item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check(item, depth + 1)
+    else:
+        raise MessageError(
+            Code.ENCODING,
+            f"a value of type {kind.__name__}",
+            expected="integers, bytes, text, arrays and text-keyed maps only",
+        )
+
+
+def _refuse_tag(*_: object) -> NoReturn:
+    raise MessageError(Code.ENCODING, "a CBOR tag", expected="no tags")
+
+
+# Tags with built-in decoders (bignums, dates, shared references, regular expressions …): all refused before they act.
+_NO_TAGS: Final[dict[int, Callable[..., NoReturn]]] = dict.fromkeys(
+    (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799), _refuse_tag
+)

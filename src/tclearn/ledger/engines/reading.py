@@ -1,0 +1,70 @@
+"""What every engine shows of its replica, from several threads at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic
+
+from tclearn.encoding import Digest
+from tclearn.identity import PublicKey
+from tclearn.ledger.contract import Head, Outcome, S
+from tclearn.ledger.replica import Replica
+
+
+class Reading(Generic[S]):
+    """The reading half of a ledger. Readers see only what is durable.
+
+    Args:
+        replica: with no staged entries; changed only under ``_lock``, and committed before the lock is released.
+        clock: milliseconds since 1970.
+    """
+
+    def __init__(self, replica: Replica[S], clock: Callable[[], int]) -> None:
+        self._replica = replica
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._published: S | None = None
+
+    @property
+    def coalition(self) -> Digest:
+        """Whose ledger it is: the digest of the charter."""
+        return self._replica.coalition
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._replica)
+
+    def state(self) -> S:
+        """The present state, as a typed reading that later entries do not change."""
+        published = self._published  # without the lock: readers need not wait for the disk
+        if published is not None:
+            return published
+        with self._lock:
+            if self._published is None:
+                self._published = self._replica.contract.view(self._replica.state())
+            return self._published
+
+    def time_ms(self) -> int:
+        """The clock, or the time of the last entry where the clock is behind it; milliseconds since 1970."""
+        with self._lock:
+            return max(self._clock(), self._replica.time_ms)
+
+    def next_sequence(self, key: PublicKey) -> int:
+        """The lowest sequence number that this key may use next."""
+        with self._lock:
+            return self._replica.next_sequence(key)
+
+    def outcome(self, transaction_id: Digest) -> Outcome | None:
+        """What became of a transaction; ``None``: not logged."""
+        with self._lock:
+            return self._replica.outcome(transaction_id)
+
+    def head(self, size: int) -> Head:
+        """The roots of the first ``size`` entries.
+
+        Raises:
+            StorageError: the ledger has fewer entries.
+        """
+        with self._lock:
+            return self._replica.head(size)

@@ -1,0 +1,118 @@
+"""Transactions (COSE_Sign1) and entries (a transaction at its place and time). Format: ``docs/formats/entry.md``."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, Self
+
+from tclearn.encoding import Digest, Value, decode
+from tclearn.identity import PublicKey, Signer, open_signed, sign
+from tclearn.limits import ENTRY_BYTES_MAX, TRANSACTION_BYTES_MAX
+from tclearn.records import Record
+
+_DOMAIN: Final = b"TCLearn/tx/v1"
+
+
+def transaction_id(raw: bytes) -> Digest:
+    """The id of a transaction: SHA-256 of its bytes."""
+    return Digest(hashlib.sha256(raw).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Record):
+    """What a transaction asks of a contract.
+
+    Attributes:
+        contract: the contract's name and version.
+        method: one of its methods.
+        arguments: a map that the contract reads strictly.
+    """
+
+    contract: str
+    method: str
+    arguments: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Payload(Record):
+    contract: str
+    method: str
+    arguments: dict[str, Value]
+    sequence: int
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A signed call.
+
+    Attributes:
+        raw: the COSE_Sign1 bytes; everything else is read from them.
+        signer: the Ed25519 key that signed, at the same time the key id.
+        call: what is asked.
+        sequence: strictly increasing per key; gaps are allowed.
+        expires_ms: ledger time after which it may no longer be logged.
+    """
+
+    raw: bytes
+    signer: PublicKey
+    call: Call
+    sequence: int
+    expires_ms: int
+
+    @classmethod
+    def signed(cls, signer: Signer, coalition: Digest, call: Call, *, sequence: int, expires_ms: int) -> Self:
+        """Make and sign a transaction for one coalition; no other coalition's ledger admits it."""
+        payload = _Payload(call.contract, call.method, call.arguments, sequence, expires_ms)
+        raw = sign(signer, payload.encode(), _DOMAIN + coalition)
+        return cls(raw, signer.public, call, sequence, expires_ms)
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Self:
+        """Read a transaction without checking its signature.
+
+        Raises:
+            MessageError: too large (1 MiB) or malformed.
+        """
+        envelope = open_signed(raw, size_max=TRANSACTION_BYTES_MAX)
+        payload = _Payload.from_value(decode(envelope.payload), "transaction")
+        call = Call(payload.contract, payload.method, payload.arguments)
+        return cls(raw, envelope.signer, call, payload.sequence, payload.expires_ms)
+
+    def check_signature(self, coalition: Digest) -> None:
+        """Check that the signer said this to this coalition; returns nothing.
+
+        Raises:
+            MessageError: the signature does not hold.
+        """
+        open_signed(self.raw).check(_DOMAIN + coalition)
+
+    @property
+    def id(self) -> Digest:
+        """SHA-256 of the bytes."""
+        return transaction_id(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Record):
+    """A transaction at its place in the log. The Merkle leaf is the entry's encoding.
+
+    Attributes:
+        index: position, from 0.
+        time_ms: ledger time, never less than the entry's before.
+        transaction: the COSE_Sign1 bytes.
+    """
+
+    index: int
+    time_ms: int
+    transaction: bytes
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read an entry.
+
+        Raises:
+            MessageError: malformed or too large.
+        """
+        return cls.from_value(decode(data, size_max=ENTRY_BYTES_MAX), "entry")

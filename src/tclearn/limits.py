@@ -1,0 +1,27 @@
+"""A limit on everything that comes from outside, in one place, the unit in the name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TRANSACTION_BYTES_MAX: Final = 1 << 20
+ENTRY_BYTES_MAX: Final = TRANSACTION_BYTES_MAX + 64
+ENCODING_DEPTH_MAX: Final = 16
+MEMBERS_MIN: Final = 2
+MEMBERS_MAX: Final = 256
+CHARTER_BYTES_MAX: Final = 1 << 20
+EXPORT_BYTES_MAX: Final = 16 << 30
+EXPORT_NOTE_BYTES_MAX: Final = 1 << 18
+PARAMETERS_BYTES_MAX: Final = 8 << 30
+PARAMETERS_HEADER_BYTES_MAX: Final = 16 << 20
+PARAMETERS_TENSORS_MAX: Final = 1 << 16
+RECORDS_PER_CONTRIBUTION_MAX: Final = 1 << 24
+DATA_IDS_PER_TRANSACTION_MAX: Final = 50_000
+DATA_SET_BYTES_MAX: Final = 64 << 30
+SEED_CHAIN_LENGTH: Final = 4096
+KEY_FILE_BYTES_MAX: Final = 1 << 16
+CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX: Final = 3
+STATE_ROOT_EVERY_ENTRIES: Final = 1024
+REASON_CHARACTERS_MAX: Final = 1000
+TRANSACTION_LIFETIME_MS: Final = 3_600_000
+HEAD_CLOCK_SKEW_MS_MAX: Final = 120_000

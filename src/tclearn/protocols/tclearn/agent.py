@@ -1,0 +1,210 @@
+"""How a member performs the duties of TCLearn: the one part of the protocol that touches models, data and stores."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from tclearn.agents import Site
+from tclearn.coalition.acceptance import Terms
+from tclearn.coalition.block import ID_BYTES, Block
+from tclearn.coalition.verdict import TESTED, UNAVAILABLE, Verdict, commitment
+from tclearn.encoding import Digest, digest
+from tclearn.errors import Code, ParametersError, StorageError
+from tclearn.identity.seed_chain import reveal, tip
+from tclearn.learning.parameters import Parameters
+from tclearn.learning.trainer import Contribution, Work
+from tclearn.ledger import Call, Duty, Ledger
+from tclearn.ledger.cosigning import cosign
+from tclearn.limits import DATA_IDS_PER_TRANSACTION_MAX, HEAD_CLOCK_SKEW_MS_MAX, PARAMETERS_BYTES_MAX
+from tclearn.protocols.tclearn import calls
+from tclearn.protocols.tclearn.contract import TCLearn
+from tclearn.protocols.tclearn.duties import reveal_subject
+from tclearn.protocols.tclearn.state import Candidate, State
+
+_MODELS_KEPT: Final = 4
+_GIVE_UP_PARTS: Final = 4
+
+
+@dataclass
+class Participant:
+    """The role of a member in TCLearn level A; one per member.
+
+    Attributes:
+        contract: the rules.
+    """
+
+    contract: TCLearn
+    _models: OrderedDict[Digest, Parameters] = field(default_factory=OrderedDict, repr=False)
+    _work: tuple[Digest, Contribution | None] | None = field(default=None, repr=False)
+
+    def perform(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        """See ``tclearn.agents.loop.Role.perform``."""
+        performers: dict[str, Callable[[Duty, Ledger[State], Site], Call | None]] = {
+            "timeout": self._timeout,
+            "seal": self._seal,
+            "endorse": self._endorse,
+            "finalize": self._finalize,
+            "release": self._release,
+            "test": self._test,
+            "propose": self._propose,
+            "renew": self._renew,
+        }
+        performer = performers.get(duty.kind)
+        return performer(duty, ledger, site) if performer else None
+
+    def model(self, block: Block, site: Site) -> Parameters:
+        """The parameters of a block's model, fetched and verified.
+
+        Raises:
+            StorageError: they are not in the store.
+            ParametersError: what is there is not what the block says.
+        """
+        return self._fetch(block.locator, block.parameters, site)
+
+    def _timeout(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        return calls.call(calls.Timeout(duty.subject))
+
+    def _propose(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        state = ledger.state()
+        newest = state.block(state.tip)
+        contribution = self._train(state, newest, site)
+        if contribution is None:
+            mine = state.turn.member == site.member
+            return calls.call(calls.Pass(newest.hash, state.turn.number)) if mine else None
+        declared = len(state.declared(site.member)) // ID_BYTES
+        left = contribution.data_ids[declared:]
+        if len(left) > DATA_IDS_PER_TRANSACTION_MAX:
+            part = b"".join(left[:DATA_IDS_PER_TRANSACTION_MAX])
+            return calls.call(calls.Declare(newest.hash, part))
+        return calls.call(
+            calls.Propose(
+                parent=newest.hash,
+                parameters=contribution.parameters.digest,
+                locator=site.drafts.put(contribution.parameters.to_bytes()),
+                samples=len(contribution.data_ids),
+                set_aside=contribution.set_aside,
+                data_ids=b"".join(left),
+            )
+        )
+
+    def _train(self, state: State, newest: Block, site: Site) -> Contribution | None:
+        subject = digest("tclearn/training/1", newest.hash, state.turn.number, state.tries(site.member))
+        if self._work is None or self._work[0] != subject:
+            # The seed is this member's secret: nobody can replay its training to learn about its records.
+            seed = int.from_bytes(_keyed(site, b"training", subject)[:8], "big") >> 1
+            work = Work(seed, state.hyperparameters, state.used_ids())
+            self._work = (subject, site.trainer.train(self.model(newest, site), work))
+        contribution = self._work[1]
+        too_small = contribution is not None and len(contribution.data_ids) < state.charter.schedule.minimum_batch
+        return None if too_small else contribution
+
+    def _release(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        candidate = _about(duty, ledger.state())
+        if candidate is None:
+            return None
+        if not site.store.has(candidate.locator):
+            site.store.put(site.drafts.get(candidate.locator, size_max=PARAMETERS_BYTES_MAX))
+        return calls.call(calls.Release(candidate.id))
+
+    def _test(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        state = ledger.state()
+        candidate = _about(duty, state)
+        if candidate is None:
+            return None
+        later = Duty("reveal", reveal_subject(candidate), site.member, None)
+        decided = site.outbox.get(later.id)
+        if decided is None:
+            verdict = self._verdict(state, candidate, ledger.time_ms(), site)
+            if verdict is None:
+                return None
+            # The reveal is decided with the commitment, and kept first: after any crash it is this verdict or none.
+            said = calls.Reveal(candidate.id, candidate.attempt, verdict, _keyed(site, b"salt", duty.id))
+            site.outbox.put(later.id, calls.call(said))
+        else:
+            said = calls.Reveal.from_value(decided.arguments, "outbox")
+        promise = commitment(site.coalition, candidate.id, said.attempt, site.member, said.verdict, said.salt)
+        return calls.call(calls.Commit(candidate.id, candidate.attempt, promise))
+
+    def _verdict(self, state: State, candidate: Candidate, now_ms: int, site: Site) -> Verdict | None:
+        try:
+            reference = self.model(state.block(candidate.reference), site)
+            offered = self._fetch(candidate.locator, candidate.parameters, site)
+        except StorageError:
+            # Perhaps it is on its way; near the deadline, not having it is the verdict.
+            late = now_ms >= candidate.due_ms - state.charter.schedule.verdict_ms // _GIVE_UP_PARTS
+            return Verdict(UNAVAILABLE) if late else None
+        except ParametersError:
+            return Verdict(UNAVAILABLE)
+        evidence = site.trainer.measure(reference, offered, state.used_ids())
+        if state.charter.local_results == "counts":
+            return Verdict(TESTED, evidence)
+        acceptance = state.charter.acceptance
+        judged = state.rule.judge(evidence, Terms(acceptance.lambda_ppm, acceptance.arguments))
+        return Verdict(TESTED, replace(evidence, on_local=None), int(judged.accepted))
+
+    def _seal(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        state = ledger.state()
+        chain = state.seed_chain(site.member)
+        epoch, used = chain.next_link()
+        link = reveal(_seed_secret(site, epoch), used + 1)
+        return calls.call(calls.Seal(state.tip + 1, link))
+
+    def _endorse(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        state = ledger.state()
+        now_ms = site.clock_ms()
+        if abs(ledger.time_ms() - now_ms) > HEAD_CLOCK_SKEW_MS_MAX:
+            return None  # a ledger whose time is not ours gets no cosignature
+        pending = state.pending
+        sealed = pending.block if pending and pending.block and pending.block.hash == duty.subject else None
+        entry = pending.entry if pending and sealed else state.chained(state.tip).entry
+        if entry is None:
+            return None
+        cosignature = cosign(site.signer, site.coalition, ledger.head(entry + 1), now_ms // 1000)
+        return calls.call(calls.Endorse(duty.subject, cosignature))
+
+    def _finalize(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        return calls.call(calls.Finalize(ledger.state().tip + 1))
+
+    def _renew(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        epoch = ledger.state().seed_chain(site.member).epoch + 1
+        return calls.call(calls.Renew(tip(_seed_secret(site, epoch))))
+
+    def _fetch(self, locator: Digest | None, parameters: Digest, site: Site) -> Parameters:
+        known = self._models.get(parameters)
+        if known is None:
+            charter = self.contract.charter
+            if locator is None:
+                known = site.trainer.initial(charter.model.seed)
+            else:
+                data = site.store.get(locator, size_max=PARAMETERS_BYTES_MAX)
+                known = Parameters.from_bytes(data, layout=charter.model.layout)
+                known.check_finite()
+            if known.digest != parameters:
+                raise ParametersError(
+                    Code.PARAMETERS_DIGEST,
+                    f"parameters with digest {known.digest.hex()[:16]}…",
+                    expected=f"{parameters.hex()[:16]}… as the ledger says",
+                    remedy="tell the member that offered them; M_0 that differs means another version of the model code",
+                )
+            self._models[parameters] = known
+            if len(self._models) > _MODELS_KEPT:
+                self._models.popitem(last=False)
+        self._models.move_to_end(parameters)
+        return known
+
+
+def _about(duty: Duty, state: State) -> Candidate | None:
+    return next((candidate for candidate in state.open_candidates() if candidate.round == duty.subject), None)
+
+
+def _keyed(site: Site, purpose: bytes, subject: bytes) -> bytes:
+    return hmac.new(site.secret, purpose + b"/" + subject, hashlib.sha256).digest()
+
+
+def _seed_secret(site: Site, epoch: int) -> bytes:
+    return site.signer.derive("seed chain" if epoch == 0 else f"seed chain {epoch}")

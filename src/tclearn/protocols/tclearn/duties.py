@@ -1,0 +1,132 @@
+"""What the state asks of a member, and which deadlines run (DESIGN §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tclearn.encoding import Digest, MemberId, digest
+from tclearn.ledger import Context, Duty
+from tclearn.limits import SEED_CHAIN_LENGTH
+from tclearn.protocols.tclearn.calls import Timeout
+from tclearn.protocols.tclearn.proposing import expire_unreleased, may_propose, next_turn, propose_subject
+from tclearn.protocols.tclearn.refusals import Refusal, refuse
+from tclearn.protocols.tclearn.sealing import generals_exhausted, switch_general
+from tclearn.protocols.tclearn.state import PROPOSED, REVEALING, TESTING, Candidate, Pending, State
+from tclearn.protocols.tclearn.voting import conclude, end_testing, may_reveal
+
+_GRACE_PARTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A running deadline: what it is about, when it passes, and what then happens."""
+
+    subject: Digest
+    due_ms: int
+    passed: Callable[[int], None]
+
+
+def duties(state: State, member: MemberId, time_ms: int) -> list[Duty]:
+    """A member's duties, most pressing first."""
+    return list(_duties(state, member, time_ms))
+
+
+def timeout(state: State, arguments: Timeout, context: Context) -> None:
+    """Somebody says that a deadline has passed. Too early is a harmless refusal."""
+    for deadline in deadlines(state):
+        if deadline.subject == arguments.subject:
+            if context.time_ms < deadline.due_ms:
+                raise refuse(Refusal.TOO_EARLY, f"the deadline is in {deadline.due_ms - context.time_ms} ms")
+            deadline.passed(context.time_ms)
+            return
+    raise refuse(Refusal.NO_DEADLINE, "no such deadline runs")
+
+
+def deadlines(state: State) -> Iterator[Deadline]:
+    """The deadlines that run in a state."""
+    turn = state.turn
+    if turn.member is not None and turn.due_ms is not None:
+        member, passes = turn.member, turn.passes
+        yield Deadline(
+            digest("tclearn/turn-due/1", turn.number),
+            turn.due_ms,
+            lambda now_ms: next_turn(state, member, passes + 1, now_ms),
+        )
+    for candidate in state.open_candidates():
+        yield Deadline(candidate.round, candidate.due_ms, _when_passed(state, candidate))
+    pending = state.pending
+    if pending is not None and not generals_exhausted(state, pending):
+        yield Deadline(pending.step, pending.due_ms, lambda now_ms: switch_general(state, pending, now_ms))
+
+
+def _when_passed(state: State, candidate: Candidate) -> Callable[[int], None]:
+    handlers = {PROPOSED: expire_unreleased, TESTING: end_testing, REVEALING: conclude}
+    handler = handlers[candidate.status]
+    return lambda now_ms: handler(state, candidate, now_ms)
+
+
+def _duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
+    for deadline in deadlines(state):
+        if time_ms >= deadline.due_ms:
+            yield Duty("timeout", deadline.subject, member, None)
+    pending = state.pending
+    if pending is not None:
+        yield from _pending_duties(state, pending, member, time_ms)
+    tip = state.chained(state.tip)
+    if tip.entry is not None and member not in tip.endorsements:
+        yield Duty("endorse", tip.block.hash, member, None)
+    for candidate in state.open_candidates():
+        yield from _candidate_duties(state, candidate, member, time_ms)
+    yield from _late_reveal(state, member, time_ms)
+    if may_propose(state, member, time_ms):
+        yield Duty("propose", propose_subject(state, member), member, state.turn.due_ms)
+    chain = state.seed_chain(member)
+    if chain.used >= SEED_CHAIN_LENGTH * 3 // 4 and chain.following is None:
+        yield Duty("renew", digest("tclearn/renew/1", chain.last), member, None)
+
+
+def _pending_duties(state: State, pending: Pending, member: MemberId, time_ms: int) -> Iterator[Duty]:
+    if pending.block is not None:
+        if member not in pending.endorsements:
+            due_ms = pending.due_ms if member in pending.committee else None
+            yield Duty("endorse", pending.block.hash, member, due_ms)
+    elif generals_exhausted(state, pending):
+        yield Duty("finalize", pending.step, member, None)
+    elif pending.general == member and _verdicts_are_in(state, pending, time_ms):
+        yield Duty("seal", pending.step, member, pending.due_ms)
+
+
+def _verdicts_are_in(state: State, pending: Pending, time_ms: int) -> bool:
+    # A decision needs only a quorum; a short wait lets the block name every validator's vote.
+    if pending.candidate is None or time_ms >= pending.since_ms + state.charter.schedule.seal_ms // _GRACE_PARTS:
+        return True
+    candidate = state.candidate(pending.candidate)
+    return len(candidate.reveals) == len(candidate.commits)
+
+
+def _candidate_duties(state: State, candidate: Candidate, member: MemberId, time_ms: int) -> Iterator[Duty]:
+    if candidate.status == PROPOSED:
+        if candidate.proposer == member:
+            yield Duty("release", candidate.round, member, candidate.due_ms)
+    elif member in candidate.committee:
+        if candidate.status == TESTING and member not in candidate.commits:
+            yield Duty("test", candidate.round, member, candidate.due_ms)
+        if may_reveal(state, candidate, time_ms) and _owes_reveal(candidate, member):
+            yield Duty("reveal", reveal_subject(candidate), member, candidate.due_ms)
+
+
+def _late_reveal(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
+    if state.candidates:
+        last = state.candidate(state.candidates - 1)
+        if last.decided_ms is not None and may_reveal(state, last, time_ms) and _owes_reveal(last, member):
+            yield Duty("reveal", reveal_subject(last), member, None)
+
+
+def reveal_subject(candidate: Candidate) -> Digest:
+    """Names one reveal; the same before and after the decision, and known already when the verdict is committed to."""
+    return digest("tclearn/reveal/1", candidate.id, candidate.attempt)
+
+
+def _owes_reveal(candidate: Candidate, member: MemberId) -> bool:
+    return member in candidate.commits and member not in candidate.reveals

@@ -1,0 +1,215 @@
+"""Turns and proposals: who may offer an increment, and what is refused before anybody tests it (DESIGN §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tclearn.coalition.block import ID_BYTES
+from tclearn.coalition.draw import committee, permutation
+from tclearn.coalition.strength import draw_weights
+from tclearn.encoding import Digest, MemberId, digest
+from tclearn.ledger import Context
+from tclearn.limits import CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX, RECORDS_PER_CONTRIBUTION_MAX
+from tclearn.protocols.tclearn.calls import Declare, Pass, Propose, Release
+from tclearn.protocols.tclearn.refusals import Refusal, refuse
+from tclearn.protocols.tclearn.state import EXPIRED, PROPOSED, REFUSED, STALE, TESTING, Candidate, State, Turn
+
+
+def propose(state: State, arguments: Propose, context: Context) -> None:
+    """A candidate is offered: drawn validators will test it, unless it is refused for cause.
+
+    A refusal for cause (used records, too few, parameters offered before) is no rejected call: it is recorded as a
+    refused candidate with the reason and its number, and the turn passes on.
+    """
+    _check_may_propose(state, arguments.parent, context)
+    ids = state.declared(context.sender) + arguments.data_ids
+    samples = _check_data_ids(ids, arguments.samples)
+    if arguments.set_aside > samples:
+        raise refuse(Refusal.BAD_SAMPLES, f"{arguments.set_aside} records put aside of {samples}")
+    height = state.tip + 1
+    candidate = Candidate(
+        id=digest("tclearn/candidate/1", height, context.sender, arguments.parent, arguments.parameters),
+        number=state.candidates,
+        height=height,
+        entry=context.index,
+        proposer=context.sender,
+        parent=arguments.parent,
+        parameters=arguments.parameters,
+        locator=arguments.locator,
+        samples=samples,
+        set_aside=arguments.set_aside,
+        hyperparameters=state.hyperparameters,
+        status=PROPOSED,
+        reference=state.rule.reference(state.tip, state.block(state.tip).best),
+        due_ms=context.time_ms + state.charter.schedule.verdict_ms,
+    )
+    state.count_try(context.sender)
+    state.put_declared(context.sender, None)
+    reason, count = _cause_for_refusal(state, candidate, ids)
+    if reason:
+        state.put_candidate(replace(candidate, status=REFUSED, reason=reason, count=count))
+        next_turn(state, candidate.proposer, state.turn.passes + 1, context.time_ms)
+        return
+    state.put_candidate(candidate)
+    state.put_candidate_ids(candidate.number, ids)
+    if state.turn.member is not None:
+        state.put_turn(replace(state.turn, due_ms=None, passes=0))
+
+
+def declare(state: State, arguments: Declare, context: Context) -> None:
+    """Data IDs of a coming proposal, when one transaction cannot hold them all."""
+    _check_may_propose(state, arguments.parent, context)
+    ids = state.declared(context.sender) + arguments.data_ids
+    _check_data_ids(ids, len(ids) // ID_BYTES)
+    state.put_declared(context.sender, ids)
+
+
+def release(state: State, arguments: Release, context: Context) -> None:
+    """The proposer's word that the parameters are in the store: validators are drawn, and the testing time starts."""
+    candidate = state.named(arguments.candidate)
+    if candidate is None:
+        raise refuse(Refusal.UNKNOWN_CANDIDATE, "no such candidate")
+    if candidate.proposer != context.sender:
+        raise refuse(Refusal.NOT_PROPOSER, f"only {candidate.proposer} releases its candidate")
+    if candidate.status != PROPOSED:
+        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}")
+    state.put_candidate(draw_committee(state, candidate, context.time_ms))
+
+
+def pass_turn(state: State, arguments: Pass, context: Context) -> None:
+    """The member whose turn it is has nothing to offer."""
+    turn = state.turn
+    _check_parent(state, arguments.parent)
+    busy = state.pending is not None or state.open_candidates()
+    if turn.member != context.sender or turn.number != arguments.turn or busy:
+        raise refuse(Refusal.NOT_YOUR_TURN, f"turn {arguments.turn} is not {context.sender}'s to give on")
+    next_turn(state, context.sender, turn.passes + 1, context.time_ms)
+
+
+def draw_committee(state: State, candidate: Candidate, now_ms: int) -> Candidate:
+    """The candidate with validators drawn for its attempt, and its testing time started."""
+    weights = draw_weights(_contributions(state))
+    order = permutation(digest("tclearn/draw/1", state.seed, candidate.height, candidate.attempt), weights)
+    return replace(
+        candidate,
+        status=TESTING,
+        committee=committee(order, candidate.proposer),
+        commits={},
+        reveals={},
+        due_ms=now_ms + state.charter.schedule.verdict_ms,
+    )
+
+
+def draw_generals(state: State, height: int, entitled: Iterable[MemberId]) -> tuple[MemberId, ...]:
+    """The order in which validators get to be general (Lugan et al. 2019: "another randomly selected validator")."""
+    weights = draw_weights(_contributions(state))
+    own = {member: weights[member] for member in entitled}
+    return permutation(digest("tclearn/generals/1", state.seed, height), own)
+
+
+def next_turn(state: State, after: MemberId, passes: int, now_ms: int) -> None:
+    """Hand the turn to the next member that may still propose at this height; to anybody, when all passed or in free turns."""
+    members = state.members
+    place = members.index(after) + 1
+    able = [
+        member
+        for member in members[place:] + members[:place]
+        if state.tries(member) < CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX
+    ]
+    number = state.turn.number + 1
+    if state.charter.schedule.turns == "free" or passes >= len(members) or not able or complete(state, now_ms):
+        state.put_turn(Turn(number, None, None, passes))
+    else:
+        state.put_turn(Turn(number, able[0], now_ms + state.charter.schedule.turn_ms, passes))
+
+
+def close(state: State, candidate: Candidate, status: str, reason: str, now_ms: int) -> None:
+    """End a candidate without a block; the turn goes on."""
+    state.put_candidate(replace(candidate, status=status, reason=reason, decided_ms=now_ms))
+    state.put_candidate_ids(candidate.number, None)
+    if status != STALE:
+        next_turn(state, candidate.proposer, 0, now_ms)
+
+
+def expire_unreleased(state: State, candidate: Candidate, now_ms: int) -> None:
+    """The deadline for ``release`` has passed."""
+    close(state, candidate, EXPIRED, "its parameters were never released", now_ms)
+
+
+def complete(state: State, now_ms: int) -> bool:
+    """Whether the charter's stop condition is met."""
+    schedule = state.charter.schedule
+    if schedule.stop_blocks is not None and state.tip >= schedule.stop_blocks:
+        return True
+    if schedule.stop_until_ms is not None and now_ms >= schedule.stop_until_ms:
+        return True
+    performance = state.block(state.tip).performance
+    wanted = schedule.stop_performance_ppm
+    return wanted is not None and performance is not None and performance.candidate_performance * 1_000_000 >= wanted
+
+
+def propose_subject(state: State, member: MemberId) -> Digest:
+    """Names one chance to propose: a new one with every turn, and with every part of the data IDs declared."""
+    parts = (state.turn.number, state.tries(member), len(state.declared(member)))
+    return digest("tclearn/turn/1", state.block(state.tip).hash, *parts)
+
+
+def may_propose(state: State, member: MemberId, now_ms: int) -> bool:
+    """Whether a member is invited to propose now."""
+    if state.pending is not None or complete(state, now_ms):
+        return False
+    if state.turn.member not in (None, member) or state.tries(member) >= CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX:
+        return False
+    candidates = state.open_candidates()
+    alone = state.charter.schedule.turns == "lease"  # the paper is sequential: one candidate at a time
+    return not candidates if alone else all(candidate.proposer != member for candidate in candidates)
+
+
+def _check_may_propose(state: State, parent: Digest, context: Context) -> None:
+    if state.pending is not None:
+        raise refuse(Refusal.HEIGHT_LOCKED, f"block {state.pending.height} is decided and not in the chain yet")
+    if complete(state, context.time_ms):
+        raise refuse(Refusal.COMPLETE, "the charter's stop condition is met")
+    _check_parent(state, parent)
+    turn = state.turn
+    if turn.member not in (None, context.sender):
+        raise refuse(Refusal.NOT_YOUR_TURN, f"it is {turn.member}'s turn")
+    if state.tries(context.sender) >= CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX:
+        raise refuse(Refusal.TOO_MANY_TRIES, f"{state.tries(context.sender)} candidates for this block already")
+    if not may_propose(state, context.sender, context.time_ms):
+        raise refuse(Refusal.CANDIDATE_OPEN, "another candidate is still open")
+
+
+def _check_parent(state: State, parent: Digest) -> None:
+    if parent != state.block(state.tip).hash:
+        raise refuse(Refusal.STALE_PARENT, f"the newest block is {state.tip}; train from that one")
+
+
+def _check_data_ids(ids: bytes, samples: int) -> int:
+    count, rest = divmod(len(ids), ID_BYTES)
+    if rest or count > RECORDS_PER_CONTRIBUTION_MAX:
+        raise refuse(Refusal.BAD_DATA_IDS, f"data IDs of {len(ids)} bytes; they have {ID_BYTES} each")
+    if count != samples or samples < 1:
+        raise refuse(Refusal.BAD_SAMPLES, f"{samples} samples and {count} data IDs; each record has one ID")
+    if any(ids[at : at + 16] >= ids[at + 16 : at + 32] for at in range(0, len(ids) - 16, 16)):
+        raise refuse(Refusal.BAD_DATA_IDS, "data IDs must be ascending and all different")
+    return count
+
+
+def _cause_for_refusal(state: State, candidate: Candidate, ids: bytes) -> tuple[str, int]:
+    if state.offered(candidate.parameters):
+        return "these parameters were offered before", 0
+    minimum = state.charter.schedule.minimum_batch
+    if candidate.samples < minimum:
+        return f"{candidate.samples} records, the minimum batch is {minimum}", candidate.samples
+    used = state.used_ids()
+    duplicates = sum(ids[at : at + ID_BYTES] in used for at in range(0, len(ids), ID_BYTES))
+    if duplicates:
+        return f"{duplicates} of {candidate.samples} records already used", duplicates
+    return "", 0
+
+
+def _contributions(state: State) -> dict[MemberId, int]:
+    own = state.block(state.tip).contributions
+    return {MemberId(member): own[member] for member in own}

@@ -1,0 +1,452 @@
+"""The state of a TCLearn coalition, as typed records over the ledger's key–value view.
+
+Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``, ``named/…``,
+``open``, ``offered/…``, ``declared/…``, ``seed``, ``chain/…``, ``hyperparameters``, ``rate``, ``change/…``, ``changes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar, cast
+
+from tclearn.coalition.acceptance import AcceptanceRule
+from tclearn.coalition.block import INCREMENT, REVERT, Block
+from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.coalition.evidence import Paired
+from tclearn.coalition.rate import RateState
+from tclearn.coalition.verdict import Verdict
+from tclearn.encoding import Digest, MemberId, Value, digest
+from tclearn.ledger import View
+from tclearn.limits import SEED_CHAIN_LENGTH
+from tclearn.protocols.tclearn.calls import Change
+from tclearn.records import Record
+
+PROPOSED: Final = "proposed"
+"""Announced; its parameters are not in the store yet."""
+TESTING: Final = "testing"
+REVEALING: Final = "revealing"
+ACCEPTED: Final = "accepted"
+REJECTED: Final = "rejected"
+UNDECIDED: Final = "undecided"
+STALE: Final = "stale"
+EXPIRED: Final = "expired"
+REFUSED: Final = "refused"
+OPEN: Final = frozenset({PROPOSED, TESTING, REVEALING})
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Record):
+    """Whose turn it is to propose.
+
+    Attributes:
+        number: counts the turns of the whole chain.
+        member: whose turn; ``None``: anybody's.
+        due_ms: when it passes on.
+        passes: turns in a row that brought no proposal.
+    """
+
+    number: int
+    member: MemberId | None
+    due_ms: int | None
+    passes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Record):
+    """A proposed increment and what became of it.
+
+    Attributes:
+        id: digest of height, proposer, parent and parameters.
+        number: counts all candidates.
+        height: index of the block it would become.
+        entry: ledger index of the proposal.
+        proposer: who offers it.
+        parent: hash of the block it was trained from.
+        parameters: canonical digest of its parameters.
+        locator: name of the parameters file in the store.
+        samples: records of the contribution.
+        set_aside: how many of them were put aside.
+        hyperparameters: those in force when it was proposed.
+        status: one of the constants above.
+        reason: why, in words, once it is closed.
+        count: the number the reason is about (duplicates found, for one).
+        reference: index of the block that validators measure it against.
+        attempt: draws of a committee so far, from 0.
+        committee: the validators, in the order drawn.
+        due_ms: deadline of the present phase.
+        commits: commitments by validator.
+        reveals: verdicts by validator.
+        performance: result on G that the quorum agreed on.
+        decided_ms: when it was accepted or rejected.
+    """
+
+    id: Digest
+    number: int
+    height: int
+    entry: int
+    proposer: MemberId
+    parent: Digest
+    parameters: Digest
+    locator: Digest
+    samples: int
+    set_aside: int
+    hyperparameters: dict[str, int]
+    status: str
+    reference: int
+    due_ms: int
+    reason: str = ""
+    count: int = 0
+    attempt: int = 0
+    committee: tuple[MemberId, ...] = ()
+    commits: dict[str, Digest] = field(default_factory=dict)
+    reveals: dict[str, Verdict] = field(default_factory=dict)
+    performance: Paired | None = None
+    decided_ms: int | None = None
+
+    @property
+    def round(self) -> Digest:
+        """Names this candidate's present attempt, as the subject of its duties and deadlines."""
+        return digest("tclearn/round/1", self.id, self.attempt, self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending(Record):
+    """A decided block on its way into the chain. While it is there, the height is locked.
+
+    Attributes:
+        height: the block's index.
+        candidate: number of the accepted candidate; absent for a revert.
+        change: the approved revert; absent for an increment.
+        committee: who endorses.
+        generals: who seals, in order.
+        misses: generals that failed so far.
+        due_ms: deadline of the present step.
+        since_ms: when the height was locked.
+        block: the sealed block, while endorsements are collected.
+        entry: ledger index of its seal.
+        seed: the link of its seed chain that the general showed.
+        endorsements: ledger index of each member's endorsement.
+    """
+
+    height: int
+    candidate: int | None
+    change: Digest | None
+    committee: tuple[MemberId, ...]
+    generals: tuple[MemberId, ...]
+    misses: int
+    due_ms: int
+    since_ms: int
+    block: Block | None = None
+    entry: int | None = None
+    seed: Digest | None = None
+    endorsements: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def general(self) -> MemberId:
+        """Whose turn it is to seal."""
+        return self.generals[self.misses % len(self.generals)]
+
+    @property
+    def step(self) -> Digest:
+        """Names the present step, as the subject of its duty and its deadline."""
+        stage = "seal" if self.block is None else "endorse"
+        return digest("tclearn/pending/1", self.height, self.misses, stage)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainedBlock(Record):
+    """A block of the chain with its endorsements.
+
+    Attributes:
+        block: the block.
+        entry: ledger index of its seal; ``None`` for genesis.
+        endorsements: ledger index of each member's endorsement.
+    """
+
+    block: Block
+    entry: int | None
+    endorsements: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedChain(Record):
+    """A member's hash chain of seed reveals.
+
+    Attributes:
+        epoch: counts the member's chains, from 0.
+        last: the link shown last; the tip, before any was.
+        used: how many links were shown.
+        following: tip of the next chain, once committed to.
+    """
+
+    epoch: int
+    last: Digest
+    used: int
+    following: Digest | None = None
+
+    def next_link(self) -> tuple[int, int]:
+        """Epoch of the chain that the next link belongs to, and how many of its links were shown before."""
+        if self.used >= SEED_CHAIN_LENGTH and self.following is not None:
+            return self.epoch + 1, 0
+        return self.epoch, self.used
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeState(Record):
+    """A change asked for: by whom, approved by whom, and ``"asked"``, ``"approved"`` or ``"done"``."""
+
+    change: Change
+    asked_by: MemberId
+    entry: int
+    approvals: tuple[MemberId, ...]
+    status: str
+
+
+class State:
+    """A typed reading of the state, and the writes of one call on top of it.
+
+    Args:
+        view: the ledger's key–value view.
+        charter: the coalition's charter.
+        rule: the acceptance rule that the charter names.
+        memo: records read before, by key, each with the value that it was read from. Values are never changed in
+            place, so a record whose value is still the same object need not be read again.
+    """
+
+    def __init__(
+        self, view: View, charter: ResolvedCharter, rule: AcceptanceRule, memo: dict[str, tuple[object, Any]]
+    ) -> None:
+        self._view = view
+        self.charter = charter
+        self.rule = rule
+        self._memo = memo
+        self.writes: dict[str, Value | None] = {}
+
+    # --- the chain -------------------------------------------------------------------------------------------------
+
+    @property
+    def tip(self) -> int:
+        """Index of the newest block."""
+        return cast(int, self._value("tip"))
+
+    def chained(self, index: int) -> ChainedBlock:
+        """A block with its endorsements."""
+        return self._record(_numbered("block", index), ChainedBlock)
+
+    def block(self, index: int) -> Block:
+        """A block of the chain."""
+        return self.chained(index).block
+
+    def blocks(self) -> Iterator[ChainedBlock]:
+        """The whole chain, genesis first."""
+        return (self.chained(index) for index in range(self.tip + 1))
+
+    def put_block(self, chained: ChainedBlock, *, tip: bool) -> None:
+        """Store a block, as the new tip or with further endorsements."""
+        self.writes[_numbered("block", chained.block.index)] = chained.to_value()
+        if tip:
+            self.writes["tip"] = chained.block.index
+
+    def lineage(self, index: int) -> Iterator[Block]:
+        """The increments that the model of a block is made of, newest first; reverted ones are left out."""
+        while index > 0:
+            block = self.block(index)
+            if block.kind == INCREMENT:
+                yield block
+            index = cast(int, block.reverts) if block.kind == REVERT else index - 1
+
+    def data_ids(self, index: int) -> bytes:
+        """IDs of the records that an increment block brought, 16 bytes each, ascending."""
+        return cast(bytes, self._value(_numbered("ids", index), b""))
+
+    def used_ids(self) -> frozenset[bytes]:
+        """IDs of all records that count in the present model."""
+        tip = self.block(self.tip)
+        known = self._memo.get("used")
+        if known is None or known[0] != tip.hash:
+            blobs = [self.data_ids(block.index) for block in self.lineage(tip.index)]
+            known = (tip.hash, frozenset(blob[at : at + 16] for blob in blobs for at in range(0, len(blob), 16)))
+            self._memo["used"] = known
+        ids: frozenset[bytes] = known[1]
+        return ids
+
+    def put_data_ids(self, index: int, ids: bytes) -> None:
+        """Store the IDs of an increment block."""
+        self.writes[_numbered("ids", index)] = ids
+
+    # --- candidates ------------------------------------------------------------------------------------------------
+
+    @property
+    def candidates(self) -> int:
+        """Number of candidates so far."""
+        return cast(int, self._value("candidates"))
+
+    def candidate(self, number: int) -> Candidate:
+        """A candidate by its number."""
+        return self._record(_numbered("candidate", number), Candidate)
+
+    def named(self, candidate: Digest) -> Candidate | None:
+        """A candidate by its id."""
+        number = self._value(f"named/{candidate.hex()}", -1)
+        return None if number == -1 else self.candidate(cast(int, number))
+
+    def open_candidates(self) -> list[Candidate]:
+        """Candidates that are not decided yet, oldest first."""
+        return [self.candidate(cast(int, number)) for number in cast(Sequence[Value], self._value("open"))]
+
+    def put_candidate(self, candidate: Candidate) -> None:
+        """Store a candidate and keep the list of open ones right."""
+        self.writes[_numbered("candidate", candidate.number)] = candidate.to_value()
+        numbers = [cast(int, number) for number in cast(Sequence[Value], self._value("open"))]
+        listed = candidate.number in numbers
+        if candidate.status in OPEN and not listed:
+            self.writes["open"] = [*numbers, candidate.number]
+        elif candidate.status not in OPEN and listed:
+            self.writes["open"] = [number for number in numbers if number != candidate.number]
+        if candidate.number == self.candidates:
+            self.writes["candidates"] = candidate.number + 1
+            self.writes[f"named/{candidate.id.hex()}"] = candidate.number
+            self.writes[f"offered/{candidate.parameters.hex()}"] = candidate.number
+
+    def offered(self, parameters: Digest) -> bool:
+        """Whether exactly these parameters have been offered before, or are M_0."""
+        return self._value(f"offered/{parameters.hex()}", -1) != -1 or parameters == self.block(0).parameters
+
+    def candidate_ids(self, number: int) -> bytes:
+        """Data IDs of an open candidate."""
+        return cast(bytes, self._value(_numbered("candidate-ids", number), b""))
+
+    def put_candidate_ids(self, number: int, ids: bytes | None) -> None:
+        """Store or forget the data IDs of a candidate."""
+        self.writes[_numbered("candidate-ids", number)] = ids
+
+    def declared(self, member: MemberId) -> bytes:
+        """Data IDs that a member has declared for its coming proposal."""
+        return cast(bytes, self._value(f"declared/{member}", b""))
+
+    def put_declared(self, member: MemberId, ids: bytes | None) -> None:
+        """Store or forget declared data IDs."""
+        if ids is not None or self.declared(member):
+            self.writes[f"declared/{member}"] = ids
+
+    # --- turns, the pending block, seeds ---------------------------------------------------------------------------
+
+    @property
+    def turn(self) -> Turn:
+        """Whose turn it is."""
+        return self._record("turn", Turn)
+
+    def put_turn(self, turn: Turn) -> None:
+        """Set the turn."""
+        self.writes["turn"] = turn.to_value()
+
+    def tries(self, member: MemberId) -> int:
+        """Candidates that a member has offered for the present height."""
+        return cast(int, cast(Mapping[str, Value], self._value("tries")).get(member, 0))
+
+    def put_tries(self, tries: Mapping[str, int]) -> None:
+        """Set the count of candidates per member for the present height."""
+        self.writes["tries"] = dict(tries)
+
+    def count_try(self, member: MemberId) -> None:
+        """Count one more candidate of a member."""
+        tries = cast(Mapping[str, int], self._value("tries"))
+        self.put_tries({**tries, member: tries.get(member, 0) + 1})
+
+    @property
+    def pending(self) -> Pending | None:
+        """The decided block that locks the height; ``None``: proposals are open."""
+        value = self._value("pending", 0)
+        return None if value == 0 else self._read("pending", value, Pending)
+
+    def put_pending(self, pending: Pending | None) -> None:
+        """Lock the height, or unlock it."""
+        self.writes["pending"] = pending.to_value() if pending else None
+
+    @property
+    def seed(self) -> Digest:
+        """The seed of the present height's draws."""
+        return cast(Digest, self._value("seed"))
+
+    def put_seed(self, seed: Digest) -> None:
+        """Set the seed of the next height's draws."""
+        self.writes["seed"] = seed
+
+    def seed_chain(self, member: MemberId) -> SeedChain:
+        """A member's seed chain."""
+        return self._record(f"chain/{member}", SeedChain)
+
+    def put_seed_chain(self, member: MemberId, chain: SeedChain) -> None:
+        """Set a member's seed chain."""
+        self.writes[f"chain/{member}"] = chain.to_value()
+
+    # --- hyper-parameters and changes ------------------------------------------------------------------------------
+
+    @property
+    def hyperparameters(self) -> dict[str, int]:
+        """Those in force: counts, and millionths for ``learning_rate``."""
+        return dict(cast(Mapping[str, int], self._value("hyperparameters")))
+
+    def put_hyperparameters(self, values: Mapping[str, int]) -> None:
+        """Set the hyper-parameters."""
+        self.writes["hyperparameters"] = dict(values)
+
+    @property
+    def rate(self) -> RateState | None:
+        """Where the learning-rate rule stands; ``None``: the rate is constant."""
+        value = self._value("rate", 0)
+        return None if value == 0 else RateState.from_value(value)
+
+    def put_rate(self, rate: RateState) -> None:
+        """Set the learning-rate rule's state."""
+        self.writes["rate"] = rate.to_value()
+
+    def change(self, change: Digest) -> ChangeState | None:
+        """A change asked for."""
+        value = self._value(f"change/{change.hex()}", 0)
+        return None if value == 0 else self._read(f"change/{change.hex()}", value, ChangeState)
+
+    def changes(self) -> list[Digest]:
+        """All changes ever asked for, oldest first."""
+        return [cast(Digest, item) for item in cast(Sequence[Value], self._value("changes"))]
+
+    def put_change(self, change: Digest, state: ChangeState) -> None:
+        """Store a change."""
+        if self.change(change) is None:
+            self.writes["changes"] = [*self.changes(), change]
+        self.writes[f"change/{change.hex()}"] = state.to_value()
+
+    # --- members ---------------------------------------------------------------------------------------------------
+
+    @property
+    def members(self) -> tuple[MemberId, ...]:
+        """The members, sorted."""
+        return tuple(member.id for member in self.charter.members)
+
+    def _value(self, key: str, default: Value | None = None) -> Value:
+        if key in self.writes:
+            value = self.writes[key]
+        else:
+            value = self._view.get(key)
+        if value is None:
+            value = default
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def _record(self, key: str, kind: type[R]) -> R:
+        return self._read(key, self._value(key), kind)
+
+    def _read(self, key: str, value: Value, kind: type[R]) -> R:
+        known = self._memo.get(key)
+        if known is None or known[0] is not value:
+            known = self._memo[key] = (value, kind.from_value(value, key))
+        record: R = known[1]
+        return record
+
+
+def _numbered(kind: str, number: int) -> str:
+    return f"{kind}/{number:08d}"

@@ -1,0 +1,209 @@
+"""Commit, reveal, decision (DESIGN §7): each validator's verdict is hidden until all are in, then judged by the contract."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tclearn.coalition.acceptance import Judgement, Terms
+from tclearn.coalition.block import Vote
+from tclearn.coalition.evidence import Evidence
+from tclearn.coalition.quorum import quorum
+from tclearn.coalition.verdict import UNAVAILABLE, Verdict, agreed_global, agrees, commitment
+from tclearn.encoding import Digest, MemberId
+from tclearn.ledger import Context
+from tclearn.protocols.tclearn.calls import Commit, Reveal
+from tclearn.protocols.tclearn.proposing import close, draw_committee, draw_generals
+from tclearn.protocols.tclearn.refusals import Refusal, refuse
+from tclearn.protocols.tclearn.state import (
+    ACCEPTED,
+    EXPIRED,
+    REJECTED,
+    REVEALING,
+    STALE,
+    TESTING,
+    UNDECIDED,
+    Candidate,
+    Pending,
+    State,
+)
+
+
+def commit(state: State, arguments: Commit, context: Context) -> None:
+    """A validator commits to its verdict. When all have, the reveals begin."""
+    candidate = _drawn(state, arguments.candidate, arguments.attempt, context)
+    if candidate.status != TESTING:
+        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}")
+    if context.sender in candidate.commits:
+        raise refuse(Refusal.ALREADY_DONE, f"{context.sender} has committed already")
+    candidate = replace(candidate, commits={**candidate.commits, context.sender: arguments.commitment})
+    if len(candidate.commits) == len(candidate.committee):
+        candidate = _start_reveals(state, candidate, context.time_ms)
+    state.put_candidate(candidate)
+
+
+def reveal(state: State, arguments: Reveal, context: Context) -> None:
+    """A validator shows its verdict. The candidate is decided as soon as the votes suffice.
+
+    Verdicts that come after the decision are kept for the record: until the block is sealed, or a rejected candidate's
+    deadline has passed.
+    """
+    candidate = _drawn(state, arguments.candidate, arguments.attempt, context)
+    if not may_reveal(state, candidate, context.time_ms):
+        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}, verdicts are closed")
+    promised = candidate.commits.get(context.sender)
+    if promised is None:
+        raise refuse(Refusal.NO_COMMITMENT, f"{context.sender} did not commit in time")
+    if context.sender in candidate.reveals:
+        raise refuse(Refusal.ALREADY_DONE, f"{context.sender} has revealed already")
+    verdict = arguments.verdict
+    shown = commitment(
+        state.charter.digest, candidate.id, arguments.attempt, context.sender, verdict, arguments.salt
+    )
+    if shown != promised:
+        raise refuse(Refusal.COMMITMENT_MISMATCH, "the verdict is not the one committed to")
+    local_counts = state.charter.local_results == "counts"
+    fault = verdict.fault(global_n=state.charter.task.global_n, local_counts=local_counts)
+    if fault:
+        raise refuse(Refusal.BAD_VERDICT, fault)
+    candidate = replace(candidate, reveals={**candidate.reveals, context.sender: verdict})
+    if candidate.status == REVEALING:
+        _decide(state, candidate, context.time_ms)
+    else:
+        state.put_candidate(candidate)
+
+
+def may_reveal(state: State, candidate: Candidate, now_ms: int) -> bool:
+    """Whether verdicts on this candidate are still taken."""
+    if candidate.status == REVEALING:
+        return True
+    if candidate.status == REJECTED:
+        return now_ms < candidate.due_ms
+    pending = state.pending
+    return (
+        candidate.status == ACCEPTED
+        and pending is not None
+        and pending.candidate == candidate.number
+        and pending.block is None
+    )
+
+
+def end_testing(state: State, candidate: Candidate, now_ms: int) -> None:
+    """The deadline for commitments has passed; those who did not commit are missing."""
+    candidate = _start_reveals(state, candidate, now_ms)
+    if candidate.commits:
+        state.put_candidate(candidate)
+    else:
+        conclude(state, candidate, now_ms)
+
+
+def conclude(state: State, candidate: Candidate, now_ms: int) -> None:
+    """The deadline for reveals has passed without a decision: draw again, or end without blame."""
+    if len(candidate.committee) < len(state.members) - 1:
+        if candidate.attempt + 1 < state.charter.schedule.attempts:
+            state.put_candidate(draw_committee(state, replace(candidate, attempt=candidate.attempt + 1), now_ms))
+        else:
+            close(state, candidate, EXPIRED, f"no decision after {candidate.attempt + 1} committees", now_ms)
+    else:
+        missing = [member for member in candidate.committee if member not in candidate.reveals]
+        close(state, candidate, UNDECIDED, f"no decision, no verdict from {', '.join(missing) or 'nobody'}", now_ms)
+
+
+def votes(state: State, candidate: Candidate) -> tuple[Vote, ...]:
+    """What each validator of the committee has voted, as the acceptance rule judges its verdict."""
+    return tuple(_vote(state, candidate, member) for member in candidate.committee)
+
+
+def judgement(state: State, candidate: Candidate, verdict: Verdict) -> Judgement | None:
+    """The rule's judgement of one verdict; ``None`` when there is nothing to judge (unavailable, or only a vote).
+
+    The result on G is the one agreed on, where there is one: G is the same for everybody.
+    """
+    if verdict.evidence is None or verdict.vote is not None:
+        return None
+    on_global = candidate.performance or verdict.evidence.on_global
+    acceptance = state.charter.acceptance
+    return state.rule.judge(
+        Evidence(on_global, verdict.evidence.on_local), Terms(acceptance.lambda_ppm, acceptance.arguments)
+    )
+
+
+def _decide(state: State, candidate: Candidate, now_ms: int) -> None:
+    size = len(candidate.committee)
+    needed = quorum(size)
+    reported = {
+        MemberId(member): verdict.evidence.on_global
+        for member, verdict in candidate.reveals.items()
+        if verdict.evidence is not None
+    }
+    candidate = replace(candidate, performance=agreed_global(reported, needed))
+    given = [vote.vote for vote in votes(state, candidate)]
+    yes = given.count("yes")
+    no = given.count("no") + given.count("unavailable")
+    if yes >= needed and candidate.performance is not None:
+        _accept(state, candidate, now_ms)
+    elif no >= size - needed + 1:
+        close(state, candidate, REJECTED, _why_rejected(state, candidate), now_ms)
+    elif len(candidate.reveals) == len(candidate.commits):
+        conclude(state, candidate, now_ms)  # nobody is left to speak, and it is not enough
+    else:
+        state.put_candidate(candidate)
+
+
+def _accept(state: State, candidate: Candidate, now_ms: int) -> None:
+    state.put_candidate(replace(candidate, status=ACCEPTED, decided_ms=now_ms))
+    for other in state.open_candidates():
+        close(state, other, STALE, f"candidate {candidate.number} was accepted first", now_ms)
+    state.put_pending(
+        Pending(
+            height=candidate.height,
+            candidate=candidate.number,
+            change=None,
+            committee=candidate.committee,
+            generals=draw_generals(state, candidate.height, candidate.committee),
+            misses=0,
+            due_ms=now_ms + state.charter.schedule.seal_ms,
+            since_ms=now_ms,
+        )
+    )
+
+
+def _vote(state: State, candidate: Candidate, member: MemberId) -> Vote:
+    verdict = candidate.reveals.get(member)
+    if verdict is None:
+        return Vote(member, "missing")
+    if verdict.status == UNAVAILABLE or verdict.evidence is None:
+        return Vote(member, "unavailable")
+    judged = judgement(state, candidate, verdict)
+    yes = judged.accepted if judged else verdict.vote == 1
+    agreed = candidate.performance
+    return Vote(
+        member=member,
+        vote="yes" if yes else "no",
+        on_global=verdict.evidence.on_global,
+        on_local=verdict.evidence.on_local,
+        deviating=int(agreed is not None and not agrees(agreed, verdict.evidence.on_global)),
+    )
+
+
+def _why_rejected(state: State, candidate: Candidate) -> str:
+    for member in candidate.committee:
+        verdict = candidate.reveals.get(member)
+        judged = judgement(state, candidate, verdict) if verdict else None
+        if judged and not judged.accepted:
+            return f"{judged.reason} ({state.rule.name}, block {candidate.reference})"
+    return "not available to enough validators"
+
+
+def _start_reveals(state: State, candidate: Candidate, now_ms: int) -> Candidate:
+    return replace(candidate, status=REVEALING, due_ms=now_ms + state.charter.schedule.verdict_ms)
+
+
+def _drawn(state: State, name: Digest, attempt: int, context: Context) -> Candidate:
+    candidate = state.named(name)
+    if candidate is None:
+        raise refuse(Refusal.UNKNOWN_CANDIDATE, "no such candidate")
+    if candidate.attempt != attempt:
+        raise refuse(Refusal.WRONG_ATTEMPT, f"the candidate is at attempt {candidate.attempt}")
+    if context.sender not in candidate.committee:
+        raise refuse(Refusal.NOT_DRAWN, f"{context.sender} is not drawn to test this candidate")
+    return candidate

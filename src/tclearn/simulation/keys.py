@@ -1,0 +1,50 @@
+"""Keys from a printed seed, so that a simulation can be repeated. Anybody who knows the seed can sign with them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from tclearn.coalition.terms import MemberRecord
+from tclearn.encoding import MemberId, encode
+from tclearn.identity import Signer
+from tclearn.identity.seed_chain import tip
+
+LOG = "log"
+DATA = "data"
+
+
+@dataclass(frozen=True)
+class SeededKeys:
+    """Every key of a simulated coalition.
+
+    Attributes:
+        seed: the printed seed.
+    """
+
+    seed: int
+    _domain: str = field(default="tclearn/simulated-keys/1", repr=False)
+
+    def signer(self, member: MemberId) -> Signer:
+        """A member's transaction key."""
+        return Signer(self._secret("transaction", member))
+
+    def secret(self, member: MemberId) -> bytes:
+        """A member's secret for salts and seeds."""
+        return self._secret("site", member)
+
+    def log(self) -> Signer:
+        """The sequencer's key."""
+        return Signer(self._secret(LOG, ""))
+
+    def data(self) -> bytes:
+        """The key of the data IDs."""
+        return self._secret(DATA, "")
+
+    def member(self, member: MemberId) -> MemberRecord:
+        """The member as the charter admits it, marked as having seeded keys."""
+        signer = self.signer(member)
+        return MemberRecord(member, signer.public, tip(signer.derive("seed chain")), "seed")
+
+    def _secret(self, purpose: str, name: str) -> bytes:
+        return hashlib.sha256(encode([self._domain, self.seed, purpose, name])).digest()

@@ -1,0 +1,106 @@
+"""What comes out of a simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.encoding import Digest
+from tclearn.files import writing
+from tclearn.identity import Signer
+from tclearn.learning.parameters import Parameters
+from tclearn.ledger.export import write_export
+from tclearn.ledger.recorded import Log
+from tclearn.ledger.verify import Verified, verify
+from tclearn.protocols import terms_of
+from tclearn.protocols.tclearn.history import Step, history
+from tclearn.protocols.tclearn.state import State
+
+
+@dataclass(frozen=True)
+class Export:
+    """A coalition's whole record in one file.
+
+    Attributes:
+        path: the file.
+        charter: digest of the charter, which whoever verifies must know from elsewhere.
+    """
+
+    path: Path
+    charter: Digest
+
+    def verify(self) -> Verified:
+        """Replay the record with public keys only.
+
+        Raises:
+            VerificationError: it does not hold; the error names the first bad entry.
+        """
+        with self.path.open("rb") as stream:
+            return verify(stream, terms_of, self.charter)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A coalition after training. ``print`` it for the steps.
+
+    Attributes:
+        charter: what the members agreed on.
+        state: the state of the ledger at the end.
+        parameters: the newest block's parameters.
+        model: the same in the form the framework takes (a torch state dict, a fitted estimator).
+    """
+
+    charter: ResolvedCharter
+    state: State
+    parameters: Parameters
+    model: Any
+    _log: Log
+    _log_key: Signer
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """All increments offered, in order, with votes and reasons."""
+        return history(self.state)
+
+    @property
+    def blocks(self) -> list[Step]:
+        """The accepted ones."""
+        return [step for step in self.steps if step.block is not None]
+
+    @property
+    def performance(self) -> list[float]:
+        """Performance on the global test set after each block, as the members measured it, 0 to 1."""
+        return [step.performance for step in self.blocks if step.performance is not None]
+
+    def export(self, path: Path | str) -> Export:
+        """Write the record to a file; nothing is left half written.
+
+        Args:
+            path: where to; an existing file is replaced.
+        """
+        target = Path(path)
+        with writing(target) as stream:
+            write_export(stream, self._log, self.charter.encode(), self._log_key)
+        return Export(target, self.charter.digest)
+
+    def __str__(self) -> str:
+        head = (
+            f"{len(self.charter.members)} members · {self.charter.name} · rule {self.charter.acceptance.rule}, "
+            f"λ {self.charter.acceptance.lambda_ppm / 1e6:g}"
+        )
+        return "\n".join([head, HEADER, *(row(step) for step in self.steps)])
+
+
+HEADER = "block  from             votes  global"
+
+
+def row(step: Step) -> str:
+    """One step as a line of the table."""
+    block = "–" if step.block is None else str(step.block)
+    votes = f"{step.yes}/{len(step.ballots)}" if step.ballots else "–"
+    performance = "–" if step.performance is None else f"{step.performance:.3f}"
+    reason = f"   {step.status}: {step.reason}" if step.reason else ""
+    return f"{block:>5}  {step.member:<16} {votes:>5}  {performance:>6}{reason}"

@@ -1,0 +1,255 @@
+"""``simulate``: a coalition of named data sets, trained here and now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tclearn.agents import Agent, MemoryOutbox, Outbox, Site, VirtualClock, run
+from tclearn.agents.outbox import FileOutbox
+from tclearn.agents.scheduler import TICK_MS
+from tclearn.coalition.charter import Charter
+from tclearn.coalition.resolve import resolve
+from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.coalition.terms import TensorRecord
+from tclearn.encoding import MemberId
+from tclearn.errors import AgentError, Code, UsageError
+from tclearn.files import write_whole
+from tclearn.learning.data_ids import data_set_digest
+from tclearn.learning.materialise import materialise
+from tclearn.learning.source import source_digest
+from tclearn.learning.trainer import LocalData, Recipe, Task, Trainer
+from tclearn.ledger.engines.embedded import EmbeddedLedger
+from tclearn.ledger.engines.memory import MemoryLedger
+from tclearn.ledger.transaction import Transaction
+from tclearn.protocols.tclearn import contract as contract_of
+from tclearn.protocols.tclearn.agent import Participant
+from tclearn.protocols.tclearn.state import State
+from tclearn.simulation.keys import SeededKeys
+from tclearn.simulation.result import Result
+from tclearn.store import FilesystemStore, MemoryStore, Store
+
+START_MS: Final = 1_767_225_600_000
+"""Virtual time begins on 1 January 2026, 00:00 UTC, in every simulation: block hashes must not depend on the day."""
+
+
+def simulate(
+    charter: Charter,
+    *,
+    members: Mapping[str, Any],
+    global_test: Any,
+    trainer: Recipe,
+    seed: int,
+    local_tests: Mapping[str, Any] | None = None,
+    adversaries: Mapping[str, Callable[[Trainer], Trainer]] | None = None,
+    directory: Path | str | None = None,
+    on_entry: Callable[[State], bool] = lambda state: True,
+) -> Result:
+    """Train one model over several members' data, as a coalition would, in this process.
+
+    The members' agents, the contract and the ledger are those of a deployment. Keys and noise come from ``seed``, and the
+    clock is virtual, so the same call gives the same blocks on the same machine.
+
+    Args:
+        charter: what the members agree on.
+        members: data set by member name: ``(x, y)`` arrays or a map-style torch data set.
+        global_test: the global test set G, in the same form.
+        trainer: how to train (``TorchTrainer(...)``, ``SklearnTrainer(...)``, or your own ``Recipe``).
+        seed: fixes keys, draws and training.
+        local_tests: local test sets by member, instead of records put aside from the contributions.
+        adversaries: by member, a wrapper that makes its trainer misbehave.
+        directory: where ledger, models and outboxes are kept; ``None``: in memory. A directory of an interrupted run
+            with the same arguments is continued.
+        on_entry: called after every ledger entry; ``False`` stops the run there.
+
+    Returns:
+        Blocks, votes, performance, the trained model, and the record.
+
+    Raises:
+        CharterError: the charter is not usable.
+        DataError: a data set or the model code is not usable.
+        AgentError: ``directory`` belongs to a run with other arguments.
+    """
+    simulation = Simulation.prepare(
+        charter,
+        members=members,
+        global_test=global_test,
+        trainer=trainer,
+        seed=seed,
+        local_tests=local_tests,
+        adversaries=adversaries,
+        directory=Path(directory) if directory is not None else None,
+    )
+    simulation.run(on_entry)
+    return simulation.result()
+
+
+@dataclass
+class Simulation:
+    """A coalition in this process, ready to run.
+
+    Attributes:
+        charter: the resolved charter.
+        ledger: the ledger that all members share.
+        agents: one per member, in the order of the names.
+        keys: every key.
+        clock: the virtual clock.
+        store: the coalition's store of model files.
+        directory: where all of it is kept, if anywhere.
+    """
+
+    charter: ResolvedCharter
+    ledger: MemoryLedger[State] | EmbeddedLedger[State]
+    agents: list[Agent[State]]
+    keys: SeededKeys
+    clock: VirtualClock
+    store: Store
+    directory: Path | None
+    _outboxes: list[FileOutbox] = field(default_factory=list)
+
+    @classmethod
+    def prepare(
+        cls,
+        charter: Charter,
+        *,
+        members: Mapping[str, Any],
+        global_test: Any,
+        trainer: Recipe,
+        seed: int,
+        local_tests: Mapping[str, Any] | None = None,
+        adversaries: Mapping[str, Callable[[Trainer], Trainer]] | None = None,
+        directory: Path | None = None,
+    ) -> Simulation:
+        """Bind data, resolve the charter, open or make the ledger. Arguments and errors as ``simulate``."""
+        keys = SeededKeys(seed)
+        names = sorted(MemberId(name) for name in members)
+        trainers = _bind(charter, names, members, global_test, trainer, keys, local_tests or {}, adversaries or {})
+        resolved = _resolve(charter, names, trainers[names[0]], global_test, trainer, keys)
+        contract = contract_of(resolved)
+        clock = VirtualClock(START_MS)
+        if directory is None:
+            store: Store = MemoryStore()
+            ledger: MemoryLedger[State] | EmbeddedLedger[State] = MemoryLedger(contract, resolved.digest, clock=clock)
+        else:
+            directory.mkdir(parents=True, exist_ok=True)
+            _keep_charter(directory, resolved)
+            store = FilesystemStore(directory / "objects")
+            ledger = EmbeddedLedger(directory / "ledger.sqlite", contract, resolved.digest, clock=clock)
+        simulation = cls(resolved, ledger, [], keys, clock, store, directory)
+        for name in names:
+            simulation.agents.append(Agent(Participant(contract), ledger, simulation._site(name, trainers[name])))
+        return simulation
+
+    def run(self, on_entry: Callable[[State], bool] = lambda state: True) -> None:
+        """Let the members work until nobody has anything left to do."""
+        last_speaker = None
+        if len(self.ledger):
+            (last,) = self.ledger.entries(len(self.ledger) - 1, len(self.ledger))
+            key = Transaction.parse(last.entry.transaction).signer
+            last_speaker = next(i for i, agent in enumerate(self.agents) if agent.site.signer.public == key)
+            self.clock.wait(last.entry.time_ms + TICK_MS - self.clock())
+        run(self.agents, self.clock, last_speaker=last_speaker, on_entry=lambda: on_entry(self.ledger.state()))
+
+    def result(self) -> Result:
+        """What has come out so far."""
+        state = self.ledger.state()
+        site, role = self.agents[0].site, self.agents[0].role
+        assert isinstance(role, Participant)
+        parameters = role.model(state.block(state.tip), site)
+        return Result(self.charter, state, self.ledger, self.keys.log(), parameters, site.trainer.model(parameters))
+
+    def close(self) -> None:
+        """Release the files."""
+        for outbox in self._outboxes:
+            outbox.close()
+        if isinstance(self.ledger, EmbeddedLedger):
+            self.ledger.close()
+
+    def _site(self, name: MemberId, trainer: Trainer) -> Site:
+        drafts: Store = MemoryStore()
+        outbox: Outbox = MemoryOutbox()
+        if self.directory is not None:
+            home = self.directory / "members" / name
+            home.mkdir(parents=True, exist_ok=True)
+            drafts = FilesystemStore(home / "drafts")
+            outbox = FileOutbox(home / "outbox.sqlite")
+            self._outboxes.append(outbox)
+        return Site(
+            member=name,
+            coalition=self.charter.digest,
+            signer=self.keys.signer(name),
+            store=self.store,
+            drafts=drafts,
+            trainer=trainer,
+            outbox=outbox,
+            clock_ms=self.clock,
+            secret=self.keys.secret(name),
+        )
+
+
+def _bind(
+    charter: Charter,
+    names: list[MemberId],
+    members: Mapping[str, Any],
+    global_test: Any,
+    recipe: Recipe,
+    keys: SeededKeys,
+    local_tests: Mapping[str, Any],
+    adversaries: Mapping[str, Callable[[Trainer], Trainer]],
+) -> dict[MemberId, Trainer]:
+    for given in (*local_tests, *adversaries):
+        if given not in names:
+            raise UsageError(Code.USAGE, f"{given!r} is not a member", expected=", ".join(names))
+    task = Task(
+        model=charter.factory(),
+        arguments=charter.arguments,
+        metric=charter.metric,
+        global_test=global_test,
+        local_share=charter.local_share_ppm,
+        data_key=keys.data(),
+        step_search=charter.searches_steps,
+    )
+    # As many contributions per member as it takes to fill the chain: a record counts once.
+    contributions = max(1, math.ceil((charter.blocks or len(names)) / len(names)))
+    trainers = {}
+    for name in names:
+        data = LocalData(members[name], local_tests.get(name), contributions)
+        trainer = recipe.bind(task, data)
+        trainers[name] = adversaries[name](trainer) if name in adversaries else trainer
+    return trainers
+
+
+def _resolve(
+    charter: Charter, names: list[MemberId], trainer: Trainer, global_test: Any, recipe: Recipe, keys: SeededKeys
+) -> ResolvedCharter:
+    initial = trainer.initial(charter.seed)
+    records = materialise(global_test)
+    return resolve(
+        charter,
+        members=[keys.member(name) for name in names],
+        log_key=keys.log().public,
+        layout=[TensorRecord(*tensor) for tensor in initial.layout],
+        initial=initial.digest,
+        source=source_digest(charter.factory()),
+        global_test=data_set_digest(records),
+        global_n=len(records),
+        hyperparameters=recipe.hyperparameters(),
+        data_key=keys.data(),
+    )
+
+
+def _keep_charter(directory: Path, charter: ResolvedCharter) -> None:
+    path = directory / "charter.cbor"
+    if path.exists():
+        if path.read_bytes() != charter.encode():
+            raise AgentError(
+                Code.RESUME,
+                f"{directory} holds a run with another charter, seed, model code or data",
+                expected="the arguments of that run",
+                remedy="choose another directory, or delete this one",
+            )
+        return
+    write_whole(path, charter.encode())
