@@ -31,11 +31,28 @@ def encode(value: Value) -> bytes:
 
     Raises:
         MessageError: the value holds a float, a boolean, ``None``, a map key that is not text, an integer beyond 64
-            bits, or is nested deeper than ``ENCODING_DEPTH_MAX``.
+            bits, text that is not Unicode, or is nested deeper than ``ENCODING_DEPTH_MAX``.
     """
     _check(value, 0)
-    # For text keys the length-first order of cbor2 and the bytewise order of RFC 8949 §4.2.1 are the same.
-    return cbor2.dumps(value, canonical=True)
+    try:
+        # For text keys the length-first order of cbor2 and the bytewise order of RFC 8949 §4.2.1 are the same.
+        return cbor2.dumps(value, canonical=True)
+    except UnicodeEncodeError as error:
+        raise MessageError(Code.ENCODING, "text that is not Unicode", expected="no lone surrogates") from error
+
+
+def encode_normal(value: Value) -> tuple[bytes, Value]:
+    """The encoding, and the value as decoding gives it: lists for arrays, keys in the encoding's order.
+
+    Raises:
+        MessageError: as ``encode``.
+    """
+    data = encode(value)
+    kind = type(value)
+    if kind is bytes or kind is str or kind is int:
+        return data, value
+    normal: Value = cbor2.loads(data, max_depth=ENCODING_DEPTH_MAX)
+    return data, normal
 
 
 def decode(data: bytes, *, size_max: int = TRANSACTION_BYTES_MAX) -> Value:

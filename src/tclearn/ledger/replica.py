@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, NewType, Self
 
-from tclearn.encoding import Digest, MemberId, Value, decode, digest, encode
+from tclearn.encoding import Digest, MemberId, Value, digest, encode, encode_normal
 from tclearn.errors import Code, MessageError, TCLearnError
 from tclearn.identity import PublicKey
 from tclearn.ledger.contract import Context, Contract, Head, Outcome, Rejected, S, View, Writes
@@ -85,7 +85,7 @@ class Replica(Generic[S]):
     def __init__(self, contract: Contract[S], coalition: Digest) -> None:
         self.contract = contract
         self.coalition = coalition
-        values = _decoded(self._encoded(contract.genesis()))
+        _, values = self._normal(contract.genesis())
         self._state = State({key: value for key, value in values.items() if value is not None})
         self.genesis = digest("tclearn/genesis/1", coalition, contract.name, self._state.root())
         self._history = History(self.genesis)
@@ -144,9 +144,7 @@ class Replica(Generic[S]):
         Raises:
             MessageError: too large, malformed, or the signature does not hold.
         """
-        transaction = Transaction.parse(raw)
-        transaction.check_signature(self.coalition)
-        return Checked(transaction)
+        return Checked(Transaction.parse_checked(raw, self.coalition))
 
     def admit(self, raw: bytes, time_ms: int) -> Transaction:
         """Whether a transaction may be logged now; changes nothing.
@@ -176,9 +174,10 @@ class Replica(Generic[S]):
         time_ms = max(time_ms, self.time_ms)
         sender, cosignature = self._admissible(transaction, time_ms)
         index = len(self)
-        outcome, encoded = self._execute(transaction.call, Context(index, time_ms, sender))
-        encoded[_SEQUENCE + transaction.signer.hex()] = encode(transaction.sequence)
-        writes = _decoded(encoded)
+        outcome, asked = self._execute(transaction.call, Context(index, time_ms, sender))
+        encoded, writes = self._normal(asked)
+        sequence_key = _SEQUENCE + transaction.signer.hex()
+        encoded[sequence_key], writes[sequence_key] = encode(transaction.sequence), transaction.sequence
         entry = Entry(index, time_ms, transaction.raw)
         leaf = leaf_hash(entry.encode())
         mark = self._state.mark()
@@ -245,7 +244,7 @@ class Replica(Generic[S]):
         verify_cosignature(transaction.signer, self.coalition, cosignature)
         return cosignature
 
-    def _execute(self, call: Call, context: Context) -> tuple[Outcome, dict[str, bytes | None]]:
+    def _execute(self, call: Call, context: Context) -> tuple[Outcome, Writes]:
         if call.contract != self.contract.name:
             reason = f"this ledger runs {self.contract.name}, the call is for {call.contract}"
             return _rejection(context.index, REJECTED_CONTRACT, reason), {}
@@ -257,18 +256,20 @@ class Replica(Generic[S]):
             return _rejection(context.index, rejection.code, rejection.reason), {}
         except MessageError as error:
             return _rejection(context.index, REJECTED_ARGUMENTS, error.what), {}
-        return Outcome(context.index, 0, ""), self._encoded(writes)
+        return Outcome(context.index, 0, ""), writes
 
-    def _encoded(self, writes: Writes) -> dict[str, bytes | None]:
-        result: dict[str, bytes | None] = {}
+    def _normal(self, writes: Writes) -> tuple[dict[str, bytes | None], dict[str, Value | None]]:
+        # Contracts meet their own values as decoding gives them (lists, sorted maps), as they would after a restart.
+        encoded: dict[str, bytes | None] = {}
+        values: dict[str, Value | None] = {}
         for key, value in writes.items():
             if key.startswith(_RESERVED):
                 raise self._broken(f"wrote the key {key!r}, which is the ledger's own")
             try:
-                result[key] = None if value is None else encode(value)
+                encoded[key], values[key] = (None, None) if value is None else encode_normal(value)
             except MessageError as error:
                 raise self._broken(f"wrote {error.what} to the key {key!r}") from error
-        return result
+        return encoded, values
 
     def _chain(self, leaf: Digest, outcome: Outcome, encoded: Mapping[str, bytes | None]) -> Digest:
         changes: list[Value] = [[key] if (value := encoded[key]) is None else [key, value] for key in sorted(encoded)]
@@ -281,11 +282,6 @@ class Replica(Generic[S]):
         return TCLearnError(
             Code.UNEXPECTED, f"contract {self.contract.name} {fault}", remedy="report this as a fault of the contract"
         )
-
-
-def _decoded(encoded: Mapping[str, bytes | None]) -> dict[str, Value | None]:
-    # Contracts meet their own values as decoding gives them (lists, sorted maps), as they would after a restart.
-    return {key: None if data is None else decode(data, size_max=len(data)) for key, data in encoded.items()}
 
 
 def _rejection(index: int, code: int, reason: str) -> Outcome:

@@ -40,12 +40,13 @@ class State:
         items: the first values by key.
     """
 
-    __slots__ = ("_items", "_lent", "_undo", "live")
+    __slots__ = ("_hashes", "_items", "_lent", "_undo", "live")
 
     def __init__(self, items: Mapping[str, Value]) -> None:
         self._items = dict(items)
         self._lent = False
         self._undo: list[tuple[str, Value | None]] = []
+        self._hashes: dict[str, bytes] = {}  # of keys that have not been written since the last root
         self.live: View = _Sorted(self._items)
         """The present values, read-only; later writes show through."""
 
@@ -61,6 +62,7 @@ class State:
             self._lent = False
             self.live = _Sorted(self._items)
         for key, value in writes.items():
+            self._hashes.pop(key, None)
             if value is None:
                 self._undo.append((key, self._items.pop(key, None)))
             else:
@@ -85,8 +87,9 @@ class State:
         self._undo.clear()
 
     def root(self) -> Digest:
-        """The state root: SHA-256 over the domain and every ``[key, encoded value]`` in key order, a CBOR sequence."""
-        hasher = hashlib.sha256(encode(_DOMAIN))
-        for key in sorted(self._items):
-            hasher.update(encode([key, encode(self._items[key])]))
-        return Digest(hasher.digest())
+        """The state root: SHA-256 over the domain and, in key order, the SHA-256 of every ``[key, encoded value]``."""
+        hashes = self._hashes
+        for key, value in self._items.items():
+            if key not in hashes:
+                hashes[key] = hashlib.sha256(encode([key, encode(value)])).digest()
+        return Digest(hashlib.sha256(encode(_DOMAIN) + b"".join([hashes[key] for key in sorted(hashes)])).digest())

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from tclearn.encoding import Digest, Value, decode
-from tclearn.identity import PublicKey, Signer, open_signed, sign
-from tclearn.limits import ENTRY_BYTES_MAX, TRANSACTION_BYTES_MAX
+from tclearn.identity import PublicKey, Signed, Signer, open_signed, sign
+from tclearn.limits import ENTRY_BYTES_MAX
 from tclearn.records import Record
 
 _DOMAIN: Final = b"TCLearn/tx/v1"
@@ -75,7 +75,22 @@ class Transaction:
         Raises:
             MessageError: too large (1 MiB) or malformed.
         """
-        envelope = open_signed(raw, size_max=TRANSACTION_BYTES_MAX)
+        return cls._read(raw, open_signed(raw))
+
+    @classmethod
+    def parse_checked(cls, raw: bytes, coalition: Digest) -> Self:
+        """Read a transaction that its signer said to this coalition.
+
+        Raises:
+            MessageError: too large (1 MiB), malformed, or the signature does not hold.
+        """
+        envelope = open_signed(raw)
+        transaction = cls._read(raw, envelope)
+        envelope.check(_DOMAIN + coalition)
+        return transaction
+
+    @classmethod
+    def _read(cls, raw: bytes, envelope: Signed) -> Self:
         payload = _Payload.from_value(decode(envelope.payload), "transaction")
         call = Call(payload.contract, payload.method, payload.arguments)
         return cls(raw, envelope.signer, call, payload.sequence, payload.expires_ms)
