@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NewType, NoReturn
+from typing import Any, Final, NewType, NoReturn
 
 import cbor2
 
@@ -22,6 +22,9 @@ Digest = NewType("Digest", bytes)
 MemberId = NewType("MemberId", str)
 """A member's short name, unique in its coalition: ``[a-z0-9][a-z0-9.-]{0,62}``."""
 
+_HEADS: Final = ((24, 1), (25, 2), (26, 4), (27, 8))
+_TEXT: Final = frozenset({str})
+_PLAIN: Final = frozenset({bytes, str})
 _INT_MIN: Final = -(1 << 64)
 _INT_MAX: Final = (1 << 64) - 1
 
@@ -33,12 +36,7 @@ def encode(value: Value) -> bytes:
         MessageError: the value holds a float, a boolean, ``None``, a map key that is not text, an integer beyond 64
             bits, text that is not Unicode, or is nested deeper than ``ENCODING_DEPTH_MAX``.
     """
-    _check(value, 0)
-    try:
-        # For text keys the length-first order of cbor2 and the bytewise order of RFC 8949 §4.2.1 are the same.
-        return cbor2.dumps(value, canonical=True)
-    except UnicodeEncodeError as error:
-        raise MessageError(Code.ENCODING, "text that is not Unicode", expected="no lone surrogates") from error
+    return encode_normal(value)[0]
 
 
 def encode_normal(value: Value) -> tuple[bytes, Value]:
@@ -47,12 +45,11 @@ def encode_normal(value: Value) -> tuple[bytes, Value]:
     Raises:
         MessageError: as ``encode``.
     """
-    data = encode(value)
-    kind = type(value)
-    if kind is bytes or kind is str or kind is int:
-        return data, value
-    normal: Value = cbor2.loads(data, max_depth=ENCODING_DEPTH_MAX)
-    return data, normal
+    try:
+        normal = _normal(value, 0)
+        return cbor2.dumps(normal), normal
+    except UnicodeEncodeError as error:
+        raise MessageError(Code.ENCODING, "text that is not Unicode", expected="no lone surrogates") from error
 
 
 def decode(data: bytes, *, size_max: int = TRANSACTION_BYTES_MAX) -> Value:
@@ -90,34 +87,75 @@ def decode(data: bytes, *, size_max: int = TRANSACTION_BYTES_MAX) -> Value:
     return value
 
 
+def head(major: int, argument: int) -> bytes:
+    """The head of a data item in its shortest form, for code that frames items itself. Source: RFC 8949 §3.
+
+    Args:
+        major: major type, 0 to 7.
+        argument: value or length, below 2^64.
+
+    Raises:
+        MessageError: the argument does not fit.
+    """
+    if argument < 24:
+        return bytes((major << 5 | argument,))
+    for first, size in _HEADS:
+        if argument < 1 << 8 * size:
+            return bytes((major << 5 | first,)) + argument.to_bytes(size, "big")
+    raise MessageError(Code.ENCODING, "an integer of more than 64 bits")
+
+
+def read_head(data: bytes, at: int) -> tuple[int, int]:
+    """The argument of the head at a position, and the position after it.
+
+    Neither type, form nor end are checked: whoever uses it puts the item together again and compares.
+    """
+    argument = data[at] & 0x1F if at < len(data) else 0
+    size = 1 << argument - 24 if 24 <= argument < 28 else 0
+    return int.from_bytes(data[at + 1 : at + 1 + size], "big") if size else argument, at + 1 + size
+
+
 def digest(domain: str, *parts: Value) -> Digest:
     """SHA-256 over a domain name and values, unambiguous because the whole is one CBOR array."""
     return Digest(hashlib.sha256(encode([domain, *parts])).digest())
 
 
-def _check(value: object, depth: int) -> None:
-    if depth > ENCODING_DEPTH_MAX:
-        raise MessageError(Code.ENCODING, f"a value nested deeper than {ENCODING_DEPTH_MAX}")
+def _normal(value: object, depth: int) -> Value:
+    if isinstance(value, (dict, list, tuple)):
+        if value and depth == ENCODING_DEPTH_MAX:
+            raise MessageError(Code.ENCODING, f"a value nested deeper than {ENCODING_DEPTH_MAX}")
+        depth += 1
+        if isinstance(value, dict):
+            return {
+                key: item if type(item := value[key]) in _PLAIN else _normal(item, depth) for key in _ordered(value)
+            }
+        return [item if type(item) in _PLAIN else _normal(item, depth) for item in value]
     kind = type(value)
-    if kind is bytes or kind is str:
-        return
-    if kind is int or (isinstance(value, int) and kind is not bool):
-        if not _INT_MIN <= value <= _INT_MAX:  # type: ignore[operator]
+    if isinstance(value, int) and kind is not bool:
+        if not _INT_MIN <= value <= _INT_MAX:
             raise MessageError(Code.ENCODING, "an integer of more than 64 bits")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if type(key) is not str:
-                raise MessageError(Code.ENCODING, f"a map key of type {type(key).__name__}", expected="text")
-            _check(item, depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check(item, depth + 1)
-    else:
-        raise MessageError(
-            Code.ENCODING,
-            f"a value of type {kind.__name__}",
-            expected="integers, bytes, text, arrays and text-keyed maps only",
-        )
+        return int(value)
+    if kind in _PLAIN:
+        return value  # type: ignore[return-value]
+    raise MessageError(
+        Code.ENCODING,
+        f"a value of type {kind.__name__}",
+        expected="integers, bytes, text, arrays and text-keyed maps only",
+    )
+
+
+def _ordered(keys: Mapping[Any, object]) -> list[str]:
+    # RFC 8949 §4.2.1 orders keys by their encoded bytes. For text that is by length in UTF-8, then by code points.
+    if not _TEXT.issuperset(map(type, keys)):
+        wrong = next(type(key).__name__ for key in keys if type(key) is not str)
+        raise MessageError(Code.ENCODING, f"a map key of type {wrong}", expected="text")
+    ordered: list[str] = sorted(keys)
+    ordered.sort(key=len if "".join(ordered).isascii() else _utf8_length)
+    return ordered
+
+
+def _utf8_length(text: str) -> int:
+    return len(text.encode())
 
 
 def _refuse_tag(*_: object) -> NoReturn:

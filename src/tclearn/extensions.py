@@ -1,16 +1,21 @@
-"""Parts found by name through entry points: acceptance rules, trainers, stores, engines, protocols.
-
-The built-in ones take the same route as anybody else's.
-"""
+"""What users add of their own, found by its name in an entry-point group; what is built in takes the same route."""
 
 from __future__ import annotations
 
 import difflib
 from functools import cache
-from importlib.metadata import entry_points
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
 
 from tclearn.errors import CharterError, Code
+
+GROUPS: Final = (
+    "tclearn.acceptance",
+    "tclearn.engines",
+    "tclearn.protocols",
+    "tclearn.stores",
+    "tclearn.trainers",
+)
 
 
 @cache
@@ -18,28 +23,55 @@ def load(group: str, name: str) -> Any:
     """The object that an installed package offers under a name.
 
     Args:
-        group: the entry-point group, such as ``tclearn.acceptance``.
-        name: the name in that group.
+        group: one of ``GROUPS``.
+        name: the entry point's name, as a charter has it.
 
     Raises:
-        CharterError: nothing is installed under this name, or it cannot be imported.
+        CharterError: nothing of that name is installed, two packages offer it, or it cannot be imported.
     """
-    found = entry_points(group=group)
-    chosen = [entry for entry in found if entry.name == name]
-    if not chosen:
-        close = difflib.get_close_matches(name, found.names, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+    kind = group.rpartition(".")[2]
+    found = {point.value: point for point in _points(group) if point.name == name}
+    if not found:
+        names = installed(group)
+        near = difflib.get_close_matches(name, names, n=1)
         raise CharterError(
             Code.EXTENSION_UNKNOWN,
-            f"no {group} named {name!r} is installed",
-            expected=" or ".join(sorted(found.names)) or "an installed package that offers one",
-            remedy=f"{hint}Install the package that offers it",
+            f"nothing named {name!r} among the {kind}",
+            expected=f"one of {', '.join(names)}" if names else f"a package that offers {kind}",
+            remedy=f"did you mean {near[0]!r}?" if near else "install the package that offers it",
         )
-    try:
-        return chosen[0].load()
-    except (ImportError, AttributeError) as error:
+    if len(found) > 1:
         raise CharterError(
             Code.EXTENSION_UNKNOWN,
-            f"{chosen[0].value}, which offers {name!r}, cannot be imported: {error}",
-            remedy=f"install what it needs; for built-in trainers: pip install 'tclearn[{name}]'",
+            f"{name!r} among the {kind} is offered by {' and by '.join(sorted(found))}",
+            expected="one package that offers it",
+            remedy="uninstall the other",
+        )
+    (point,) = found.values()
+    try:
+        return point.load()
+    except Exception as error:
+        raise CharterError(
+            Code.EXTENSION_UNKNOWN,
+            f"{name!r} among the {kind}, {point.value}, cannot be imported: {error}",
+            expected="a package that is whole, with what it needs",
+            remedy=_missing(error, name),
         ) from error
+
+
+def installed(group: str) -> list[str]:
+    """Names in a group, sorted."""
+    return sorted({point.name for point in _points(group)})
+
+
+@cache
+def _points(group: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
+
+
+def _missing(error: Exception, name: str) -> str:
+    module = error.name if isinstance(error, ModuleNotFoundError) else None
+    extra = {"torch": "torch", "sklearn": "sklearn"}.get(module or "")
+    if extra:
+        return f'pip install "tclearn[{extra}]"'
+    return f"pip install {module}" if module else f"reinstall the package that offers {name!r}"

@@ -23,7 +23,9 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise StorageError(
-            Code.STORE_FAILED, f"{path} cannot be written: {error.strerror}", remedy="check the folder and its permissions"
+            Code.STORE_FAILED,
+            f"{path} cannot be written: {error.strerror}",
+            remedy="check the folder and its permissions",
         ) from error
     temporary = Path(name)
     try:

@@ -36,12 +36,28 @@ BLOCK = Block(
 
 
 def test_the_hash_covers_every_field():
-    others = dict(
-        index=2, time_ms=3, previous=digest("q"), kind="revert", parameters=digest("n"), contributor=B, locator=None,
-        samples=11, set_aside=2, contributions={"a": 9, "b": 0}, strengths={}, data_ids=digest("e"), hyperparameters={},
-        committee=(A,), votes=(Vote(B, "no", Paired(10, 10, 5, 6, 0, 1)),), performance=None, best=0, reverts=0,
-        general=None, members=digest("t"),
-    )  # fmt: skip
+    others = {
+        "index": 2,
+        "time_ms": 3,
+        "previous": digest("q"),
+        "kind": "revert",
+        "parameters": digest("n"),
+        "contributor": B,
+        "locator": None,
+        "samples": 11,
+        "set_aside": 2,
+        "contributions": {"a": 9, "b": 0},
+        "strengths": {},
+        "data_ids": digest("e"),
+        "hyperparameters": {},
+        "committee": (A,),
+        "votes": (Vote(B, "no", Paired(10, 10, 5, 6, 0, 1)),),
+        "performance": None,
+        "best": 0,
+        "reverts": 0,
+        "general": None,
+        "members": digest("t"),
+    }
     assert set(others) == {field.name for field in fields(Block)}
     hashes = {BLOCK.hash} | {replace(BLOCK, **{name: value}).hash for name, value in others.items()}  # type: ignore[arg-type]
     assert len(hashes) == len(others) + 1

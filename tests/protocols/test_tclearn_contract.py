@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
+from tests.protocols.world import MINUTE, START, World, chain_secret, ids, measured, verdict
 
 from tclearn.coalition.block import data_ids_root, strengths_ppm
+from tclearn.coalition.evidence import Evidence
 from tclearn.coalition.quorum import quorum
 from tclearn.coalition.terms import AcceptanceTerms, GovernanceTerms, ScheduleTerms
 from tclearn.coalition.verdict import Verdict
 from tclearn.encoding import MemberId, digest
+from tclearn.identity.seed_chain import reveal as link
 from tclearn.identity.seed_chain import tip
 from tclearn.ledger import Call, Context, Rejected
 from tclearn.limits import SEED_CHAIN_LENGTH
@@ -19,7 +23,6 @@ from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.governing import change_id
 from tclearn.protocols.tclearn.history import history
 from tclearn.protocols.tclearn.refusals import Refusal
-from tests.protocols.world import MINUTE, START, World, chain_secret, ids, link, measured, verdict
 
 UNAVAILABLE = Verdict("unavailable")
 
@@ -28,7 +31,17 @@ def schedule(**changes):
     return replace(ScheduleTerms("lease", 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 1, 3, stop_blocks=100), **changes)
 
 
-# --- an increment's usual course ---------------------------------------------------------------------------------------
+def pending_of(world):
+    assert world.state.pending is not None
+    return world.state.pending
+
+
+def whose_turn(world):
+    assert world.state.turn.member is not None
+    return world.state.turn.member
+
+
+# --- an increment's usual course -------------------------------------------------------------------------------------
 
 
 def test_an_increment_becomes_a_block_with_every_field_of_the_paper():
@@ -60,12 +73,12 @@ def test_the_chain_of_hashes_holds_over_many_blocks():
     for _ in range(6):
         world.block()
     blocks = [chained.block for chained in world.state.blocks()]
-    assert all(after.previous == before.hash for before, after in zip(blocks, blocks[1:], strict=False))
+    assert all(after.previous == before.hash for before, after in pairwise(blocks))
     assert [block.contributor for block in blocks[1:]] == ["m00", "m01", "m02", "m03", "m04", "m00"]
     assert sum(map(Fraction, blocks[-1].strengths.values())) == pytest.approx(2_000_000, abs=5)
 
 
-# --- proposals ---------------------------------------------------------------------------------------------------------
+# --- proposals -------------------------------------------------------------------------------------------------------
 
 
 def proposal(world, **changes):
@@ -145,7 +158,7 @@ def test_a_candidate_whose_weights_are_never_released_expires():
     assert world.state.turn.member == "m01"
 
 
-# --- turns -------------------------------------------------------------------------------------------------------------
+# --- turns -----------------------------------------------------------------------------------------------------------
 
 
 def test_turns_pass_on_by_word_and_by_deadline_until_everybody_passed():
@@ -203,7 +216,7 @@ def test_training_ends_at_the_stop_condition():
         assert all("propose" not in world.duties(member) for member in world.members)
 
 
-# --- commit and reveal -------------------------------------------------------------------------------------------------
+# --- commit and reveal -----------------------------------------------------------------------------------------------
 
 
 def test_commitments_are_refused_by_code():
@@ -234,8 +247,7 @@ def test_reveals_wait_for_all_commitments_or_the_deadline():
 def test_a_reveal_must_be_what_was_committed_to_and_possible():
     world = World(4)
     candidate = world.offer("m00")
-    impossible = verdict(60)
-    wrong_n = Verdict("tested", replace(impossible.evidence, on_global=measured(60, 50, 99)))
+    wrong_n = Verdict("tested", Evidence(measured(60, 50, 99)))
     for member, said in zip(("m01", "m02", "m03"), (verdict(60), wrong_n, verdict(60)), strict=True):
         world.commit(member, candidate, said)
     assert world.refused("m01", calls.Reveal(candidate.id, 0, verdict(61), b"salt")) == Refusal.COMMITMENT_MISMATCH
@@ -367,7 +379,7 @@ def test_anchored_measures_against_the_best_block_and_paper_against_the_last():
         assert world.propose("m02").reference == reference
 
 
-# --- timeouts ----------------------------------------------------------------------------------------------------------
+# --- timeouts --------------------------------------------------------------------------------------------------------
 
 
 def test_timeouts_are_harmless_when_early_or_unknown():
@@ -381,7 +393,7 @@ def test_timeouts_are_harmless_when_early_or_unknown():
     assert world.refused("m02", calls.Timeout(candidate.round)) == Refusal.NO_DEADLINE
 
 
-# --- sealing and endorsing ---------------------------------------------------------------------------------------------
+# --- sealing and endorsing -------------------------------------------------------------------------------------------
 
 
 def decided_world(n=4, **changes):
@@ -490,7 +502,7 @@ def test_the_general_waits_a_little_for_all_verdicts_but_not_for_ever():
         world.commit(member, candidate, verdict(60))
     for member in candidate.committee[:2]:
         world.reveal(member, candidate, verdict(60))
-    general = world.state.pending.general
+    general = pending_of(world).general
     assert "seal" not in world.duties(general)
     world.now += 3 * MINUTE
     assert "seal" in world.duties(general)
@@ -502,7 +514,7 @@ def test_the_general_waits_a_little_for_all_verdicts_but_not_for_ever():
     assert [vote.vote for vote in world.state.block(1).votes].count("missing") == 1
 
 
-# --- reverts and hyper-parameters --------------------------------------------------------------------------------------
+# --- reverts and hyper-parameters ------------------------------------------------------------------------------------
 
 
 def agree(world, change, members):
@@ -533,10 +545,9 @@ def test_a_revert_restores_model_strengths_and_ids_by_two_thirds():
     step = history(world.state)[-1]
     assert (step.status, step.reason, step.yes) == ("reverted", "back to block 1", 3)
     # the records of blocks 2 and 3 may be used again, those of block 1 may not
-    member = world.state.turn.member
-    assert world.propose(member, records=ids(*range(10, 20))).status == "proposed"
+    assert world.propose(whose_turn(world), records=ids(*range(10, 20))).status == "proposed"
     world.timeout()
-    assert world.propose(world.state.turn.member, records=ids(*range(10))).count == 10
+    assert world.propose(whose_turn(world), records=ids(*range(10))).count == 10
 
 
 def test_a_revert_of_a_revert_restores_what_was_undone():
@@ -565,7 +576,7 @@ def test_a_revert_waits_for_the_pending_block_and_makes_open_candidates_stale():
     assert world.state.tip == 2 and world.state.pending is not None
     world.chain()
     assert world.state.block(3).kind == "revert"
-    candidate = world.offer(world.state.turn.member)
+    candidate = world.offer(whose_turn(world))
     agree(world, calls.Change("revert", 4, target=1), ["m00", "m01", "m02"])
     assert world.state.candidate(candidate.number).status == "stale"
 

@@ -97,7 +97,9 @@ class World:
         self.charter = charter(self.n, **self.changes)
         rule: AcceptanceRule = ANCHORED if self.charter.acceptance.rule == "anchored" else PAPER
         self.contract = TCLearn(self.charter, rule)
-        self.view: dict[str, Value] = {key: value for key, value in self.contract.genesis().items() if value is not None}
+        self.view: dict[str, Value] = {
+            key: value for key, value in self.contract.genesis().items() if value is not None
+        }
         self.index = 0
         self.records = 0
         self.log: list[tuple[MemberId, Record]] = []

@@ -74,6 +74,6 @@ class Agent(Generic[S]):
         )
         outcome = self.ledger.outcome(self.ledger.submit(transaction))
         if outcome is not None and outcome.code:
-            # The contract refused: the world has moved on, or this decision was wrong. Either the duty goes away, or the
-            # same decision is said again later; it is never changed.
+            # The contract refused: the world has moved on, or this decision was wrong. Either the duty goes away, or
+            # the same decision is said again later; it is never changed.
             self._not_before_ms[duty.id] = self.ledger.time_ms() + RETRY_AFTER_MS

@@ -1,7 +1,7 @@
 """The outbox: what a member has decided to say, durable before it is said.
 
-A restart repeats a decision and never makes a second one: an agent that dies between committing to a verdict and revealing
-it must reveal that very verdict, though a second measurement might differ in one image of a thousand.
+A restart repeats a decision and never makes a second one: an agent that dies between committing to a verdict and
+revealing it must reveal that very verdict, though a second measurement might differ in one image of a thousand.
 """
 
 from __future__ import annotations

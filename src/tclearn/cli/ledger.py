@@ -90,12 +90,16 @@ def verify_command(
     since: Annotated[
         Path | None, typer.Option(help="A checkpoint from an earlier verification that the record must extend.")
     ] = None,
-    remember: Annotated[Path | None, typer.Option(help="Keep the record's checkpoint in this file, for --since.")] = None,
+    remember: Annotated[
+        Path | None, typer.Option(help="Keep the record's checkpoint in this file, for --since.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a record with public keys only. Exit code 3 when it does not hold, naming the first bad entry."""
     if not export.is_file():
-        raise UnreachableError(Code.RECORD_FORMAT, f"no file {export}", remedy="name an export of `tclearn ledger export`")
+        raise UnreachableError(
+            Code.RECORD_FORMAT, f"no file {export}", remedy="name an export of `tclearn ledger export`"
+        )
     told = charter is not None
     digest = _digest(charter) if charter is not None else _claimed(export)
     remembered = _checkpoint(since) if since else None
@@ -113,7 +117,9 @@ def _print(verified: Verified, told: bool) -> None:
     console.print(f"verified: {verified.entries} entries, the last of {when(verified.head.time_ms)} UTC", markup=False)
     console.print(f"charter   {format_digest(verified.coalition)}", markup=False)
     if not told:
-        console.print("          read from the file itself: compare it with the digest that you know, or give --charter")
+        console.print(
+            "          read from the file itself: compare it with the digest that you know, or give --charter"
+        )
     if verified.cosigned is None:
         console.print("cosigned  by nobody yet: only the sequencer's signature protects this record")
     else:
@@ -123,7 +129,9 @@ def _print(verified: Verified, told: bool) -> None:
         if verified.tail:
             console.print(f"          the last {verified.tail} entries are covered by the sequencer's signature only")
     if verified.since is None:
-        console.print("since     not checked: a record cut back to an older cosigned state would look the same (--since)")
+        console.print(
+            "since     not checked: a record cut back to an older cosigned state would look the same (--since)"
+        )
     else:
         console.print(f"since     extends the remembered {verified.since.size} entries")
 

@@ -13,8 +13,8 @@ from tclearn.errors import TCLearnError
 
 app = typer.Typer(
     name="tclearn",
-    help="Organisations train one model together: data stays home, no increment counts until the others have tested it, "
-    "and anyone can check the record offline.",
+    help="Organisations train one model together: data stays home, no increment counts until the others have tested "
+    "it, and anyone can check the record offline.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -50,7 +50,7 @@ def main() -> None:
         code = 130
     except BrokenPipeError:
         code = 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: users get a sentence, the details go to a file
         show_error(unexpected(error), as_json=as_json)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

@@ -60,5 +60,7 @@ def unexpected(error: BaseException) -> TCLearnError:
     except OSError:
         kept = "the details could not be kept"
     return TCLearnError(
-        Code.UNEXPECTED, f"a defect in tclearn ({type(error).__name__}); {kept}", remedy="please report it with that file"
+        Code.UNEXPECTED,
+        f"a defect in tclearn ({type(error).__name__}); {kept}",
+        remedy="please report it with that file",
     )

@@ -41,7 +41,7 @@ class Judgement:
 
 
 class AcceptanceRule(Protocol):
-    """Judges a candidate from one validator's evidence. Implementations are pure: no floats, no state, no input but this."""
+    """Judges a candidate from one validator's evidence. Implementations are pure: no floats, no state."""
 
     @property
     def name(self) -> str:

@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any, Final, Self
 
 from tclearn.coalition.charter_file import read_tables
-from tclearn.coalition.charter_values import LearningRate, settled
+from tclearn.coalition.charter_values import settled
 from tclearn.coalition.faults import Faults
+from tclearn.coalition.learning_rate import LearningRate
 from tclearn.coalition.quantities import LOCAL_TEST, Number
 
 __all__ = ["Charter", "LearningRate"]
@@ -53,7 +54,7 @@ class Charter:
         seal_minutes: minutes that a general has to seal a block; ``None``: as ``verdict_minutes``.
         minimum_batch: records that a contribution must have at least.
         attempts: committees drawn for one candidate before it expires undecided.
-        step_search: proposers try shorter steps on their own hold-out first; ``None``: yes, but not with rule ``paper``.
+        step_search: proposers try shorter steps on their hold-out first; ``None``: yes, except with rule ``paper``.
         hyperparameters: ``epochs``, ``batch_size``, ``learning_rate`` (a number or a ``LearningRate``), and whatever
             else the trainer knows; what is not given is the trainer's default.
         may_change: hyper-parameters that a quorum may change later.

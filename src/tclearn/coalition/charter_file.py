@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tclearn.coalition.faults import Faults, did_you_mean, shown
-from tclearn.errors import Code, CharterError
+from tclearn.errors import CharterError, Code
 from tclearn.limits import CHARTER_BYTES_MAX
 
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -34,7 +34,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "governance": {"may_change": "may_change", "may_propose_revert": "may_propose_revert"},
 }
-"""Table, key and the field of ``Charter`` that it sets. ``[hyperparameters]`` is one field as a whole, ``stop`` three."""
+"""Table, key, and the field of ``Charter`` that it sets. ``stop`` sets three; ``[hyperparameters]`` as a whole is one."""
 
 STOPS: Final = ("blocks", "until", "performance")
 _NEEDED: Final = (("coalition", "name"), ("coalition", "members"), ("model", "factory"), ("task", "metric"))

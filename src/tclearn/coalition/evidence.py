@@ -17,8 +17,8 @@ class Paired(Record):
 
     Attributes:
         n: number of test records.
-        scale: what ``reference`` and ``candidate`` are fractions of: ``n`` for accuracy (the numbers are counts of right
-            answers), 1,000,000 for macro F1, AUC and Dice (the numbers are millionths).
+        scale: what ``reference`` and ``candidate`` are fractions of: ``n`` for accuracy (the numbers are counts of
+            right answers), 1,000,000 for macro F1, AUC and Dice (the numbers are millionths).
         reference: performance of the reference model, 0 to ``scale``.
         candidate: performance of the candidate, 0 to ``scale``.
         lost: records that the reference answered right and the candidate wrong (0 where that has no meaning).

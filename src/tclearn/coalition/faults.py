@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tclearn.errors import Code, CharterError
+from tclearn.errors import CharterError, Code
 
 _LISTED_MAX: Final = 20
 _SHOWN_CHARACTERS_MAX: Final = 80
@@ -30,12 +30,21 @@ class Fault:
     remedy: str = ""
     code: Code = Code.CHARTER_VALUE
 
+    @property
+    def sentence(self) -> str:
+        """The mistake in one line, for a list of several."""
+        expected = f", expected {self.expected}" if self.expected else ""
+        return self.what + expected + (f" ({self.remedy})" if self.remedy else "")
+
 
 class Faults:
     """The mistakes found so far."""
 
     def __init__(self) -> None:
         self._found: list[Fault] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
 
     def add(self, what: str, expected: str = "", remedy: str = "", code: Code = Code.CHARTER_VALUE) -> None:
         """Note a mistake; see ``Fault`` for the arguments."""
@@ -57,7 +66,7 @@ class Faults:
             return
         first, *others = self._found
         remedies = [first.remedy] if first.remedy else []
-        listed = [f"{fault.what}, expected {fault.expected}" if fault.expected else fault.what for fault in others]
+        listed = [fault.sentence for fault in others]
         if len(listed) > _LISTED_MAX:
             listed[_LISTED_MAX:] = [f"and {len(listed) - _LISTED_MAX} more"]
         if listed:
@@ -65,9 +74,11 @@ class Faults:
         raise CharterError(first.code, first.what, expected=first.expected, remedy=" · ".join(remedies))
 
 
-def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """A remedy that names the nearest known word; empty when none is near."""
-    near = difflib.get_close_matches(word[:_SHOWN_CHARACTERS_MAX], list(known), n=1) if isinstance(word, str) else []
+def did_you_mean(word: object, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """A remedy that names the nearest known word; empty when none is at least as near as ``cutoff`` (0 to 1)."""
+    if not isinstance(word, str):
+        return ""
+    near = difflib.get_close_matches(word[:_SHOWN_CHARACTERS_MAX], list(known), n=1, cutoff=cutoff)
     return f"did you mean {near[0]!r}?" if near else ""
 
 

@@ -9,7 +9,7 @@ def quorum(entitled: int) -> int:
 
 
 def head_quorum(members: int) -> int:
-    """⌊2N/3⌋ + 1 of all members: cosigned heads. Two such sets share an honest member while fewer than N/3 are faulty."""
+    """⌊2N/3⌋ + 1 of all: cosigned heads. Two such sets share an honest member while fewer than N/3 are faulty."""
     return 2 * members // 3 + 1
 
 

@@ -1,7 +1,7 @@
 """A learning rate that follows accepted performance (Lugan et al. 2019, §III.D.2), in integers.
 
-``plateau`` is the rule known from PyTorch's ``ReduceLROnPlateau``: after more than ``patience`` accepted blocks in a row
-without a new best on G, the rate is multiplied by ``factor``, never below ``minimum``.
+``plateau`` is the rule known from PyTorch's ``ReduceLROnPlateau``: after more than ``patience`` accepted blocks in a
+row without a new best on G, the rate is multiplied by ``factor``, never below ``minimum``.
 """
 
 from __future__ import annotations

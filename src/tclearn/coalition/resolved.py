@@ -1,4 +1,4 @@
-"""The charter in the form that members agree on: complete, canonical, one digest. Format: ``docs/formats/charter.md``."""
+"""The charter as members agree on it: complete, canonical, one digest. Format: ``docs/formats/charter.md``."""
 
 from __future__ import annotations
 

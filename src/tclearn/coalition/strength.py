@@ -29,7 +29,7 @@ def draw_weights(samples: Mapping[MemberId, int]) -> dict[MemberId, int]:
     """Integer weights for the draw: N·D·S_i with D_i capped at twice the median contribution.
 
     Uncapped, a single member that declares enough samples takes more than half of every draw: its S_i tends to 1/2 +
-    1/(2N) of the sum. The cap bounds what a false or a merely huge D_i can win; the published strengths stay equation 2.
+    1/(2N) of the sum. The cap bounds what a false or a merely huge D_i can win; published strengths stay equation 2.
 
     Args:
         samples: D_i per member.

@@ -1,7 +1,7 @@
-"""Hash chains that seed the draws: a member commits to the tip at admission and reveals link by link.
+"""Hash chains: a member commits to one tip, and later reveals link after link without a choice.
 
-``link(0)`` is a digest of the secret, each further link the digest of the one before, and the tip the last of
-``SEED_CHAIN_LENGTH``. Reveals go backwards from the tip, so each can be checked against the one before and none foretold.
+``link(0)`` is a hash of the secret, ``link(n + 1) = SHA-256(domain ‖ link(n))``, and the tip, the last link, is public
+from the start. Reveals walk backwards from it: whoever knows a link can check the one before it, and cannot guess it.
 """
 
 from __future__ import annotations
@@ -12,35 +12,42 @@ from typing import Final
 from tclearn.encoding import Digest
 from tclearn.limits import SEED_CHAIN_LENGTH
 
-_DOMAIN: Final = b"tclearn/seed-chain/1"
+_START: Final = b"tclearn/seed-chain/1/start\x00"
+_STEP: Final = b"tclearn/seed-chain/1/step\x00"
 
 
-def tip(secret: bytes) -> Digest:
-    """The chain's last link, which the member commits to.
-
-    Args:
-        secret: 32 bytes that only the member knows.
-    """
-    return reveal(secret, 0)
-
-
-def reveal(secret: bytes, number: int) -> Digest:
-    """The ``number``-th reveal, counted from the tip: 0 is the tip itself, 1 the link before it.
+def tip(secret: bytes, length: int = SEED_CHAIN_LENGTH) -> Digest:
+    """The public end of a chain.
 
     Args:
-        secret: 32 bytes that only the member knows.
-        number: 0 to ``SEED_CHAIN_LENGTH``.
+        secret: 32 secret bytes, ``signer.derive("seed chain")``.
+        length: number of links that can be revealed.
     """
-    link = secret
-    for _ in range(SEED_CHAIN_LENGTH - number + 1):
-        link = _next(link)
-    return Digest(link)
+    return _link(secret, length)
 
 
-def follows(last: Digest, link: Digest) -> bool:
-    """Whether ``link`` is the reveal after ``last``, of the chain that ``last`` belongs to."""
-    return _next(link) == last
+def reveal(secret: bytes, k: int, length: int = SEED_CHAIN_LENGTH) -> Digest:
+    """The k-th link to be revealed, counted from the tip; the first is ``k = 1``.
+
+    Raises:
+        ValueError: ``k`` is not from 1 to ``length``.
+    """
+    if not 1 <= k <= length:
+        raise ValueError(f"link {k} of a seed chain with {length}")
+    return _link(secret, length - k)
 
 
-def _next(link: bytes) -> bytes:
-    return hashlib.sha256(_DOMAIN + link).digest()
+def follows(previous: Digest, revealed: Digest) -> bool:
+    """Whether a link is the one that comes after ``previous``, which is the tip at first."""
+    return _step(revealed) == previous
+
+
+def _link(secret: bytes, steps: int) -> Digest:
+    link = Digest(hashlib.sha256(_START + secret).digest())
+    for _ in range(steps):
+        link = _step(link)
+    return link
+
+
+def _step(link: Digest) -> Digest:
+    return Digest(hashlib.sha256(_STEP + link).digest())

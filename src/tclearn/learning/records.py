@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tclearn.errors import Code, DataError, TCLearnError
 from tclearn.limits import DATA_SET_BYTES_MAX
 
+_T = TypeVar("_T")
 _REREAD: Final = 64
 _FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
@@ -47,6 +48,24 @@ class Records:
         return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
 
 
+def is_asked(source: Any) -> bool:
+    """Whether a data set is given as a callable, to be asked anew."""
+    return callable(source) and not hasattr(source, "__getitem__")
+
+
+def ask(source: Any, what: str) -> Any:
+    """What a callable gives; anything else as it is.
+
+    Args:
+        source: a data set or a callable that gives one.
+        what: what it is, for messages.
+
+    Raises:
+        DataError: the callable raises.
+    """
+    return _guarded(source, f"{what} could not be read") if is_asked(source) else source
+
+
 def materialise(source: Any, what: str) -> Records:
     """Read a data set into memory and check it.
 
@@ -59,7 +78,7 @@ def materialise(source: Any, what: str) -> Records:
             unequal shape, holds anything but numbers, a NaN or an infinity (the message names the record), or gives
             another record when it is read again.
     """
-    inputs, targets = _arrays(_called(source, what), what)
+    inputs, targets = _arrays(ask(source, what), what)
     if inputs.ndim == 0 or targets.ndim == 0 or len(inputs) != len(targets):
         raise DataError(
             Code.DATA_SHAPE,
@@ -71,13 +90,7 @@ def materialise(source: Any, what: str) -> Records:
     _check_size(inputs.nbytes + targets.nbytes, what)
     for name, array in (("input", inputs), ("target", targets)):
         _check_numbers(array, f"{what}: the {name}")
-    return Records(inputs, targets)
-
-
-def _called(source: Any, what: str) -> Any:
-    if not callable(source) or hasattr(source, "__getitem__"):
-        return source
-    return _guarded(source, f"{what} could not be read")
+    return Records(_plain(inputs), _plain(targets))
 
 
 def _arrays(source: Any, what: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -144,7 +157,7 @@ def _array(value: Any) -> NDArray[Any]:
     return np.asarray(detach().cpu().numpy() if detach else value)
 
 
-def _guarded[T](read: Callable[[], T], failure: str) -> T:
+def _guarded(read: Callable[[], _T], failure: str) -> _T:
     try:
         return read()
     except TCLearnError:
@@ -153,6 +166,12 @@ def _guarded[T](read: Callable[[], T], failure: str) -> T:
         raise DataError(
             Code.DATA_UNREADABLE, f"{failure} ({type(error).__name__}: {error})", remedy="mend the data set's code"
         ) from error
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """In native byte order, unsigned integers beyond bytes as int64: what every framework takes; mostly no copy."""
+    wide = array.dtype.kind == "u" and array.itemsize > 1
+    return array.astype(np.int64 if wide else array.dtype.newbyteorder("="), copy=False)
 
 
 def _check_size(nbytes: int, what: str) -> None:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NoReturn
 
-from tclearn.encoding import Digest
+from tclearn.encoding import Digest, head
 from tclearn.errors import Code, UsageError, VerificationError
 from tclearn.identity import Signer
 from tclearn.ledger.checkpoint import Note, sign
@@ -49,13 +49,13 @@ def write_export(stream: BinaryIO, charter: bytes, log: Log, key: Signer) -> Not
             expected=f"the charter with digest {log.coalition.hex()}",
         )
     size = len(log)
-    stream.write(_START + _head(_BYTES, len(charter)) + charter)
+    stream.write(_START + head(_BYTES, len(charter)) + charter)
     for item in log.entries(0, size):
         entry = item.entry.encode()
-        stream.write(b"".join([b"\x82", _head(_BYTES, len(entry)), entry, _RESULTS_START, item.results]))
+        stream.write(b"".join([b"\x82", head(_BYTES, len(entry)), entry, _RESULTS_START, item.results]))
     note = sign(key, log.coalition, log.head(size))
     text = note.encode()
-    stream.write(_head(_TEXT, len(text)) + text)
+    stream.write(head(_TEXT, len(text)) + text)
     return note
 
 
@@ -111,7 +111,7 @@ class ExportReader:
         size = int.from_bytes(self._exactly(extra), "big") if extra else first & 0x1F
         if first >> 5 != major or size > size_max:
             self._refuse(f"something else than {what} of at most {size_max} bytes")
-        if _head(major, size)[0] != first:
+        if head(major, size)[0] != first:
             self._refuse(f"{what} with a length that is not in shortest form")
         return self._exactly(size)
 
@@ -144,12 +144,3 @@ class ExportReader:
             expected="entries and then one checkpoint",
             remedy="ask for the file again; a copy that was cut off or changed cannot be used",
         )
-
-
-def _head(major: int, size: int) -> bytes:
-    if size < 24:
-        return bytes([major << 5 | size])
-    for extra, info in ((1, 24), (2, 25), (4, 26)):
-        if size < 1 << 8 * extra:
-            return bytes([major << 5 | info]) + size.to_bytes(extra, "big")
-    raise UsageError(Code.TOO_LARGE, f"an item of {size} bytes in an export")

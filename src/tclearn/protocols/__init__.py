@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tclearn import extensions
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.extensions import load
 from tclearn.identity import PublicKey
 from tclearn.ledger import Contract
 from tclearn.ledger.verify import Terms
@@ -17,7 +17,7 @@ def contract_for(charter: ResolvedCharter) -> Contract[Any]:
     Raises:
         CharterError: the protocol or the acceptance rule that it names is not installed here.
     """
-    contract: Contract[Any] = extensions.load("tclearn.protocols", charter.protocol)(charter)
+    contract: Contract[Any] = load("tclearn.protocols", charter.protocol)(charter)
     return contract
 
 

@@ -83,7 +83,7 @@ class Result:
         """
         target = Path(path)
         with writing(target) as stream:
-            write_export(stream, self._log, self.charter.encode(), self._log_key)
+            write_export(stream, self.charter.encode(), self._log, self._log_key)
         return Export(target, self.charter.digest)
 
     def __str__(self) -> str:

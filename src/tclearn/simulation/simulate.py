@@ -14,13 +14,12 @@ from tclearn.agents.scheduler import TICK_MS
 from tclearn.coalition.charter import Charter
 from tclearn.coalition.resolve import resolve
 from tclearn.coalition.resolved import ResolvedCharter
-from tclearn.coalition.terms import TensorRecord
 from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, Code, UsageError
 from tclearn.files import write_whole
 from tclearn.learning.data_ids import data_set_digest
-from tclearn.learning.materialise import materialise
-from tclearn.learning.source import source_digest
+from tclearn.learning.records import materialise
+from tclearn.learning.source import load_factory, source_digest
 from tclearn.learning.trainer import LocalData, Recipe, Task, Trainer
 from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.engines.memory import MemoryLedger
@@ -35,8 +34,17 @@ from tclearn.store import FilesystemStore, MemoryStore, Store
 START_MS: Final = 1_767_225_600_000
 """Virtual time begins on 1 January 2026, 00:00 UTC, in every simulation: block hashes must not depend on the day."""
 
+CHARTER: Final = "charter.cbor"
+LEDGER: Final = "ledger.sqlite"
+LEDGER_SIDE_FILES: Final = ("-wal", "-shm", "-lock")
 
-def simulate(
+
+
+def _go_on(_: State) -> bool:
+    return True
+
+
+def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is named by the caller
     charter: Charter,
     *,
     members: Mapping[str, Any],
@@ -46,12 +54,12 @@ def simulate(
     local_tests: Mapping[str, Any] | None = None,
     adversaries: Mapping[str, Callable[[Trainer], Trainer]] | None = None,
     directory: Path | str | None = None,
-    on_entry: Callable[[State], bool] = lambda state: True,
+    on_entry: Callable[[State], bool] = _go_on,
 ) -> Result:
     """Train one model over several members' data, as a coalition would, in this process.
 
-    The members' agents, the contract and the ledger are those of a deployment. Keys and noise come from ``seed``, and the
-    clock is virtual, so the same call gives the same blocks on the same machine.
+    The members' agents, the contract and the ledger are those of a deployment. Keys and noise come from ``seed``, and
+    the clock is virtual, so the same call gives the same blocks on the same machine.
 
     Args:
         charter: what the members agree on.
@@ -137,13 +145,13 @@ class Simulation:
             directory.mkdir(parents=True, exist_ok=True)
             _keep_charter(directory, resolved)
             store = FilesystemStore(directory / "objects")
-            ledger = EmbeddedLedger(directory / "ledger.sqlite", contract, resolved.digest, clock=clock)
+            ledger = EmbeddedLedger(directory / LEDGER, contract, resolved.digest, clock=clock)
         simulation = cls(resolved, ledger, [], keys, clock, store, directory)
         for name in names:
             simulation.agents.append(Agent(Participant(contract), ledger, simulation._site(name, trainers[name])))
         return simulation
 
-    def run(self, on_entry: Callable[[State], bool] = lambda state: True) -> None:
+    def run(self, on_entry: Callable[[State], bool] = _go_on) -> None:
         """Let the members work until nobody has anything left to do."""
         last_speaker = None
         if len(self.ledger):
@@ -157,9 +165,11 @@ class Simulation:
         """What has come out so far."""
         state = self.ledger.state()
         site, role = self.agents[0].site, self.agents[0].role
-        assert isinstance(role, Participant)
+        if not isinstance(role, Participant):
+            raise TypeError("not a TCLearn role")
         parameters = role.model(state.block(state.tip), site)
-        return Result(self.charter, state, self.ledger, self.keys.log(), parameters, site.trainer.model(parameters))
+        model = site.trainer.model(parameters)
+        return Result(self.charter, state, parameters, model, self.ledger, self.keys.log())
 
     def close(self) -> None:
         """Release the files."""
@@ -204,7 +214,7 @@ def _bind(
         if given not in names:
             raise UsageError(Code.USAGE, f"{given!r} is not a member", expected=", ".join(names))
     task = Task(
-        model=charter.factory(),
+        model=load_factory(charter.model),
         arguments=charter.arguments,
         metric=charter.metric,
         global_test=global_test,
@@ -226,14 +236,14 @@ def _resolve(
     charter: Charter, names: list[MemberId], trainer: Trainer, global_test: Any, recipe: Recipe, keys: SeededKeys
 ) -> ResolvedCharter:
     initial = trainer.initial(charter.seed)
-    records = materialise(global_test)
+    records = materialise(global_test, "the global test set")
     return resolve(
         charter,
         members=[keys.member(name) for name in names],
         log_key=keys.log().public,
-        layout=[TensorRecord(*tensor) for tensor in initial.layout],
+        layout=initial.layout,
         initial=initial.digest,
-        source=source_digest(charter.factory()),
+        source=source_digest(load_factory(charter.model)),
         global_test=data_set_digest(records),
         global_n=len(records),
         hyperparameters=recipe.hyperparameters(),
@@ -242,7 +252,7 @@ def _resolve(
 
 
 def _keep_charter(directory: Path, charter: ResolvedCharter) -> None:
-    path = directory / "charter.cbor"
+    path = directory / CHARTER
     if path.exists():
         if path.read_bytes() != charter.encode():
             raise AgentError(

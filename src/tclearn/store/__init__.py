@@ -1,4 +1,4 @@
-"""Stores: where model files are kept, named by their digests."""
+"""Stores of model files: objects named by the digest of their bytes."""
 
 from tclearn.store.interface import Store
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tclearn import extensions
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.extensions import load
 from tclearn.protocols.tclearn.contract import TCLearn
 
 
@@ -13,4 +13,4 @@ def contract(charter: ResolvedCharter) -> TCLearn:
     Raises:
         CharterError: no such rule is installed.
     """
-    return TCLearn(charter, extensions.load("tclearn.acceptance", charter.acceptance.rule))
+    return TCLearn(charter, load("tclearn.acceptance", charter.acceptance.rule))

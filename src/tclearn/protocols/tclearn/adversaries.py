@@ -60,8 +60,10 @@ class Noise(Honest):
         for name, tensor in contribution.parameters.items():
             if np.issubdtype(tensor.dtype, np.floating):
                 size = float(np.sqrt(np.mean(np.square(tensor, dtype=np.float64)))) or 1.0
-                tensor = (tensor + self.scale * size * random.standard_normal(tensor.shape)).astype(tensor.dtype)
-            noisy[name] = tensor
+                noise = self.scale * size * random.standard_normal(tensor.shape)
+                noisy[name] = (tensor + noise).astype(tensor.dtype)
+            else:
+                noisy[name] = tensor
         return Contribution(Parameters(noisy), contribution.data_ids, contribution.set_aside)
 
 

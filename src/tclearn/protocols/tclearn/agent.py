@@ -189,7 +189,7 @@ class Participant:
                     Code.PARAMETERS_DIGEST,
                     f"parameters with digest {known.digest.hex()[:16]}…",
                     expected=f"{parameters.hex()[:16]}… as the ledger says",
-                    remedy="tell the member that offered them; M_0 that differs means another version of the model code",
+                    remedy="tell the member that offered them; if it is M_0, the model code here is another version",
                 )
             self._models[parameters] = known
             if len(self._models) > _MODELS_KEPT:

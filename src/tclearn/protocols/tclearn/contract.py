@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from tclearn.coalition.acceptance import AcceptanceRule
 from tclearn.coalition.block import GENESIS, Block, data_ids_root, strengths_ppm
-from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.rate import RateState
+from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.errors import MessageError
 from tclearn.identity import PublicKey
@@ -40,7 +40,7 @@ _METHODS: Final[dict[type[Record], Callable[[State, Any, Context], None]]] = {
 
 @dataclass(frozen=True)
 class TCLearn:
-    """TCLearn level A (Lugan et al. 2019, §III.A), as DESIGN §7 makes it precise.
+    """TCLearn level A (Lugan et al. 2019, §III.A).
 
     Attributes:
         charter: the coalition's charter.
@@ -115,7 +115,7 @@ class TCLearn:
         return self._keys.values()
 
     def _genesis_block(self, state: State) -> Block:
-        nothing = {member: 0 for member in state.members}
+        nothing: dict[str, int] = dict.fromkeys(state.members, 0)
         return Block(
             index=0,
             time_ms=0,

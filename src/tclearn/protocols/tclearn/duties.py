@@ -1,4 +1,4 @@
-"""What the state asks of a member, and which deadlines run (DESIGN §3)."""
+"""What the state asks of a member, and which deadlines run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes that two thirds of the members decide: reverting the model, and new hyper-parameters (Lugan et al. 2019, §III.D)."""
+"""Changes that two thirds of the members decide: reverts and hyper-parameters (Lugan et al. 2019, §III.D)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened in a coalition, step by step: a query of the state that the report, ``status`` and ``demo`` all print."""
+"""What happened in a coalition, step by step: a query of the state that report, ``status`` and ``demo`` all print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns and proposals: who may offer an increment, and what is refused before anybody tests it (DESIGN §7)."""
+"""Turns and proposals: who may offer an increment, and what is refused before anybody tests it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def draw_generals(state: State, height: int, entitled: Iterable[MemberId]) -> tu
 
 
 def next_turn(state: State, after: MemberId, passes: int, now_ms: int) -> None:
-    """Hand the turn to the next member that may still propose at this height; to anybody, when all passed or in free turns."""
+    """Hand the turn to the next member that may still propose; to anybody, if all passed or turns are free."""
     members = state.members
     place = members.index(after) + 1
     able = [

@@ -1,7 +1,8 @@
-"""From a decision to a block: the general seals, the validators endorse (Lugan et al. 2019, §III.A; DESIGN §7).
+"""From a decision to a block: the general seals, the validators endorse (Lugan et al. 2019, §III.A).
 
-The block's body is a function of the contract's state, so a general has no power over what it says: it adds its name, the
-time, and the next link of its seed chain. A general that fails is switched; after f + 1 of them anybody may finalize.
+The block's body is a function of the contract's state, so a general has no power over what it says: it adds its name,
+the time, and the next link of its seed chain. A general that fails is switched; after f + 1 of them anybody may
+finalize.
 """
 
 from __future__ import annotations

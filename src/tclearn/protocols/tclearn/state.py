@@ -1,7 +1,8 @@
 """The state of a TCLearn coalition, as typed records over the ledger's key–value view.
 
-Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``, ``named/…``,
-``open``, ``offered/…``, ``declared/…``, ``seed``, ``chain/…``, ``hyperparameters``, ``rate``, ``change/…``, ``changes``.
+Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``,
+``candidate-ids/…``, ``named/…``, ``open``, ``offered/…``, ``declared/…``, ``seed``, ``chain/…``,
+``hyperparameters``, ``rate``, ``change/…``, ``changes``.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Any, Final, TypeVar, cast
 
 from tclearn.coalition.acceptance import AcceptanceRule
 from tclearn.coalition.block import INCREMENT, REVERT, Block
-from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.evidence import Paired
 from tclearn.coalition.rate import RateState
+from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.verdict import Verdict
 from tclearn.encoding import Digest, MemberId, Value, digest
 from tclearn.ledger import View

@@ -1,4 +1,4 @@
-"""Commit, reveal, decision (DESIGN §7): each validator's verdict is hidden until all are in, then judged by the contract."""
+"""Commit, reveal, decision: each validator's verdict is hidden until all are in, then judged by the contract."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def reveal(state: State, arguments: Reveal, context: Context) -> None:
     if context.sender in candidate.reveals:
         raise refuse(Refusal.ALREADY_DONE, f"{context.sender} has revealed already")
     verdict = arguments.verdict
-    shown = commitment(
-        state.charter.digest, candidate.id, arguments.attempt, context.sender, verdict, arguments.salt
-    )
+    shown = commitment(state.charter.digest, candidate.id, arguments.attempt, context.sender, verdict, arguments.salt)
     if shown != promised:
         raise refuse(Refusal.COMMITMENT_MISMATCH, "the verdict is not the one committed to")
     local_counts = state.charter.local_results == "counts"

@@ -1,0 +1,6 @@
+"""Public data sets for demonstrations, benchmarks and the papers' figures."""
+
+from tclearn.learning.datasets.catalogue import NAMES, Dataset, load
+from tclearn.learning.datasets.split import partition, stratified_split
+
+__all__ = ["NAMES", "Dataset", "load", "partition", "stratified_split"]

@@ -1,0 +1,216 @@
+"""A member's trainer: its data, the coalition's test set and a learner, bound together.
+
+Everything that does not depend on the framework is here: reading the data, dividing it, the local test set, the step
+search, the measurement of candidates. One computation runs at a time in a process: frameworks keep random state and
+thread counts for the whole of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+from tclearn.coalition.evidence import Evidence
+from tclearn.errors import Code, DataError
+from tclearn.learning.contribution import Holding, Portion
+from tclearn.learning.data_ids import data_ids
+from tclearn.learning.measurement import Learner, TestSet
+from tclearn.learning.parameters import Parameters
+from tclearn.learning.records import Records, ask, is_asked, materialise
+from tclearn.learning.step_search import search_step
+from tclearn.learning.trainer import Contribution, DataId, LocalData, Task, Work
+
+COMPUTING: Final = threading.RLock()
+"""Held by whoever computes."""
+_LOCAL: Final = "the local test set"
+_TRAINING: Final = "the training data"
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a member has to offer, for ``tclearn data check``.
+
+    Attributes:
+        records: records in the data set.
+        copies: of these, repetitions of another one.
+        tested: of the others, those that are in a test set and never trained on.
+        used: of the others, those that count on the ledger already.
+        next_trained: records that the next contribution would train on.
+        next_put_aside: records that it would put aside.
+    """
+
+    records: int
+    copies: int
+    tested: int
+    used: int
+    next_trained: int
+    next_put_aside: int
+
+
+class MemberTrainer:
+    """See ``tclearn.learning.trainer.Trainer``.
+
+    Args:
+        task: what the charter fixes.
+        data: what the member brings.
+        learner: the model.
+        global_test: G.
+        global_ids: data IDs of the records of G.
+
+    Raises:
+        DataError: the data cannot be read, or the model cannot take them.
+    """
+
+    def __init__(
+        self, task: Task, data: LocalData, learner: Learner, global_test: TestSet, global_ids: frozenset[DataId]
+    ) -> None:
+        self._task = task
+        self._data = data
+        self._learner = learner
+        self._global_test = global_test
+        self._test_ids = global_ids
+        self._own_test: TestSet | None = None
+        self._share = task.local_share
+        if data.local_test is not None:
+            self._own_test = self._test_set(materialise(data.local_test, _LOCAL), _LOCAL)
+            self._test_ids = global_ids | set(data_ids(self._own_test.records, task.data_key))
+            self._share = 0
+        self._records: Records | None = None
+        self._holding = Holding((), 0, 0)
+        self._grown: tuple[tuple[int, ...], TestSet] | None = None
+        self._read(frozenset())
+
+    def initial(self, seed: int) -> Parameters:
+        """M_0, drawn from a seeded normal distribution: the same bytes at every member."""
+        with COMPUTING:
+            return self._learner.initial(seed)
+
+    def train(self, start: Parameters, work: Work) -> Contribution | None:
+        """Train from ``start`` on the next records that do not count yet; see ``learning.contribution``.
+
+        Returns:
+            The contribution, its step chosen on the put-aside records; ``None`` when there is nothing new to train on.
+
+        Raises:
+            ParametersError: ``start`` is not of this model.
+            DataError: the data cannot be read, records that count on the ledger are gone, or training fails.
+        """
+        with COMPUTING:
+            start.check(self._learner.layout)
+            if is_asked(self._data.training):
+                self._read(work.used)
+            portion = self._holding.next_portion(work.used, self._data.contributions)
+            if portion is None or self._records is None:
+                return None
+            prepared = self._learner.prepare(self._records.take(portion.trained), _TRAINING)
+            parameters = self._learner.fit(start, prepared, work.seed, work.hyperparameters)
+            if self._task.step_search:
+                parameters, _ = search_step(start, parameters, self._on_hold_out(portion, work.used))
+            return Contribution(parameters, portion.data_ids, len(portion.put_aside))
+
+    def measure(self, reference: Parameters, candidate: Parameters, used: Container[DataId]) -> Evidence:
+        """Measure both models on G and on L.
+
+        Args:
+            reference: the accepted model that the candidate is held against.
+            candidate: the offered model; performance 0 when its values or outputs are not finite.
+            used: data IDs that count on the ledger.
+
+        Raises:
+            ParametersError: one of them is not of this model.
+            DataError: the metric is not defined on G.
+        """
+        with COMPUTING:
+            first, second = self._global_test.score(reference), self._global_test.score(candidate)
+            if first is None or second is None:
+                raise DataError(
+                    Code.DATA_SHAPE, "the global test set has a single class", expected=f"two classes for {self._task.metric}"
+                )
+            local = self._local_test(used)
+            here = (local.score(reference), local.score(candidate)) if local else (None, None)
+            return Evidence(first.paired(second), here[0].paired(here[1]) if here[0] and here[1] else None)
+
+    def model(self, parameters: Parameters) -> Any:
+        """The parameters in the framework's form; a copy."""
+        with COMPUTING:
+            parameters.check(self._learner.layout)
+            return self._learner.model(parameters)
+
+    def inventory(self, used: Container[DataId]) -> Inventory:
+        """What there is to offer now.
+
+        Raises:
+            DataError: the data cannot be read, or records that count on the ledger are gone.
+        """
+        with COMPUTING:
+            if is_asked(self._data.training):
+                self._read(used)
+            held = self._holding
+            portion = held.next_portion(used, self._data.contributions) or Portion((), (), ())
+            return Inventory(
+                records=len(self._records) if self._records else 0,
+                copies=held.copies,
+                tested=held.tested,
+                used=len(held.used(used)),
+                next_trained=len(portion.trained),
+                next_put_aside=len(portion.put_aside),
+            )
+
+    def _read(self, used: Container[DataId]) -> None:
+        given = ask(self._data.training, _TRAINING)
+        if given is None:
+            if self._records is not None:
+                self._check_kept(frozenset(), used)
+            self._records, self._holding, self._grown = None, Holding((), 0, 0), None
+            return
+        records = materialise(given, _TRAINING)
+        if self._records is not None and records.same_as(self._records):
+            return
+        holding = Holding.of(data_ids(records, self._task.data_key), self._share, self._test_ids)
+        if not holding.entries:
+            raise DataError(
+                Code.DATA_SHAPE,
+                "all records of the training data are in a test set too",
+                expected="records that nobody tests on",
+            )
+        self._check_kept(frozenset(data_id for data_id, _, _ in holding.entries), used)
+        self._learner.prepare(records.take([0]), _TRAINING)
+        self._records, self._holding, self._grown = records, holding, None
+
+    def _check_kept(self, now: frozenset[DataId], used: Container[DataId]) -> None:
+        gone = self._holding.used(used) - now
+        if gone:
+            raise DataError(
+                Code.DATA_CHANGED,
+                f"{len(gone)} records that count on the ledger are gone from the training data, or have changed",
+                expected="a data set that only grows, giving the same bytes for a record each time",
+                remedy="restore them; or restart the agent if they were withdrawn: it then goes on without them",
+            )
+
+    def _local_test(self, used: Container[DataId]) -> TestSet | None:
+        if self._own_test is not None:
+            return self._own_test
+        positions = self._holding.local_test(used)
+        if self._records is None or not positions:
+            return None
+        if self._grown is None or self._grown[0] != positions:
+            self._grown = positions, self._test_set(self._records.take(positions), _LOCAL)
+        return self._grown[1]
+
+    def _on_hold_out(self, portion: Portion, used: Container[DataId]) -> Callable[[Parameters], Fraction | None]:
+        hold_out = self._own_test
+        positions = portion.put_aside + self._holding.local_test(used)
+        if hold_out is None and self._records is not None and positions:
+            hold_out = self._test_set(self._records.take(positions), _LOCAL)
+
+        def performance(parameters: Parameters) -> Fraction | None:
+            score = hold_out.score(parameters) if hold_out else None
+            return score.performance if score else None
+
+        return performance
+
+    def _test_set(self, records: Records, what: str) -> TestSet:
+        return TestSet(self._learner, records, self._task.metric, what)

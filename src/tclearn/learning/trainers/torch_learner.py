@@ -1,0 +1,275 @@
+"""The half of ``TorchTrainer`` that computes: one network, how to fit it, and its outputs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tclearn.encoding import Digest
+from tclearn.errors import CharterError, Code, DataError
+from tclearn.learning.canonical import DTYPES
+from tclearn.learning.drawing import derived, normal
+from tclearn.learning.metrics import check_targets
+from tclearn.learning.parameters import Layout, Parameters
+from tclearn.learning.records import Records
+from tclearn.learning.trainer import Task
+
+MILLION: Final = 1_000_000
+_BATCH_MAX: Final = 512
+_BATCH_NUMBERS: Final = 1 << 20
+"""Measuring takes batches of at most this many input numbers: what a batch makes of them should fit a cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The recipe's, resolved; see ``TorchTrainer``."""
+
+    optimizer: Callable[..., torch.optim.Optimizer]
+    loss: Callable[[Any, Any], Any]
+    device: torch.device
+    threads: int
+    hyperparameters: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """Records as the network takes them."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+
+class TorchLearner:
+    """See ``tclearn.learning.measurement.Learner``.
+
+    Args:
+        settings: how to train.
+        task: names the model factory.
+        global_test: G; the network is tried on its first record.
+
+    Raises:
+        CharterError: the factory fails or makes no network, or its tensors have a type that parameters may not have.
+        DataError: the network cannot take the records of G.
+    """
+
+    def __init__(self, settings: Settings, task: Task, global_test: Records) -> None:
+        self._settings = settings
+        self._task = task
+        self._first = global_test.take([0])
+        self._loss = settings.loss.to(settings.device) if isinstance(settings.loss, nn.Module) else settings.loss
+        self._network = self._built(0)
+        self._layout = _exported(self._network).layout
+        self._loaded: Digest | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """The model's tensors."""
+        return self._layout
+
+    def initial(self, seed: int) -> Parameters:
+        """M_0: weights of two and more dimensions normal with standard deviation √(2 / fan-in), biases zero.
+
+        Other tensors (the weights of normalisation, buffers) are as the factory makes them, its random numbers seeded.
+        Source: Lugan et al. 2019, §III.A; He et al. 2015, eq. 10.
+        """
+        network = self._built(derived(seed, "build"))
+        tensors = dict(_exported(network))
+        for name, weight in network.named_parameters(remove_duplicate=False):
+            dtype = tensors[name].dtype
+            if weight.ndim >= 2 and dtype.kind == "f":
+                deviation = float(np.sqrt(2 / max(1, prod(weight.shape[1:]))))
+                tensors[name] = normal(seed, name, tuple(weight.shape), deviation, dtype)
+            elif "bias" in name.rpartition(".")[2]:
+                tensors[name] = np.zeros(weight.shape, dtype)
+        return Parameters(tensors)
+
+    def prepare(self, records: Records, what: str) -> Tensors:
+        """The records as tensors on the device; see ``Learner.prepare``."""
+        inputs = _input_tensor(self._network, self._settings.device, records.inputs)
+        with self._computing():
+            self._network.eval()
+            outputs = _forward(self._network, inputs[:1], what)
+        check_targets(self._task.metric, outputs.numpy(force=True), records.targets, what)
+        targets = _tensor(records.targets).to(self._settings.device)
+        if targets.numel() == len(records) * outputs.numel():
+            return Tensors(inputs, targets.to(_floating(self._network)).view(len(records), *outputs.shape[1:]))
+        return Tensors(inputs, targets.to(torch.int64).flatten())
+
+    def targets(self, records: Records) -> NDArray[Any]:
+        """The targets as metrics take them."""
+        return records.targets
+
+    def fit(self, start: Parameters, prepared: Tensors, seed: int, hyperparameters: Mapping[str, int]) -> Parameters:
+        """Train for the ledger's number of epochs, from ``start`` and a fresh optimizer; see ``Learner.fit``."""
+        known = {**self._settings.hyperparameters, **hyperparameters}
+        with self._computing(derived(seed, "train")):
+            try:
+                network = copy.deepcopy(self._network)
+                _load(network, start)
+                network.train()
+                trained = [weight for weight in network.parameters() if weight.requires_grad]
+                optimizer = self._settings.optimizer(trained, lr=known["learning_rate"] / MILLION)
+                shuffling = torch.Generator().manual_seed(derived(seed, "shuffle"))
+                for _ in range(known["epochs"]):
+                    for batch in _batches(len(prepared.inputs), known["batch_size"], shuffling):
+                        chosen = batch.to(self._settings.device)
+                        outputs = network(prepared.inputs.index_select(0, chosen))
+                        optimizer.zero_grad(set_to_none=True)
+                        self._loss(outputs, prepared.targets.index_select(0, chosen)).backward()
+                        optimizer.step()
+            except Exception as error:  # the user's model and loss: whatever they raise, there is no increment
+                raise DataError(
+                    Code.TRAINING_FAILED,
+                    f"training stopped with {type(error).__name__}: {error}",
+                    expected="a model and a loss that take the training data",
+                ) from error
+            result = _exported(network)
+        if not result.finite:
+            raise DataError(
+                Code.TRAINING_FAILED,
+                f"training with learning rate {known['learning_rate'] / MILLION:g} ended in NaN or infinite weights",
+                expected="finite numbers",
+                remedy="scale the inputs to about -1 to 1, or lower the learning rate",
+            )
+        return result
+
+    def outputs(self, parameters: Parameters, prepared: Tensors) -> Generator[NDArray[Any]]:
+        """The network's outputs in evaluation mode; see ``Learner.outputs``. Class scores for AUC are log-softmaxed."""
+        size = max(1, min(_BATCH_MAX, _BATCH_NUMBERS // max(1, prepared.inputs[0].numel())))
+        with self._computing():
+            if self._loaded != parameters.digest:
+                self._loaded = None
+                _load(self._network, parameters)
+                self._loaded = parameters.digest
+            self._network.eval()
+            for batch in prepared.inputs.split(size):
+                outputs = _forward(self._network, batch, "a batch")
+                if self._task.metric == "auc" and outputs.ndim == 2 and outputs.shape[1] > 2:
+                    outputs = torch.log_softmax(outputs.double(), 1)
+                yield outputs.numpy(force=True)
+
+    def model(self, parameters: Parameters) -> dict[str, torch.Tensor]:
+        """A state dict, copied."""
+        return {name: torch.from_numpy(tensor.copy()) for name, tensor in parameters.items()}
+
+    def _built(self, seed: int) -> nn.Module:
+        with self._computing(seed):
+            try:
+                network = self._task.model(**self._task.arguments)
+            except Exception as error:  # the user's factory
+                raise CharterError(
+                    Code.CHARTER_MODEL,
+                    f"the model factory raised {type(error).__name__}: {error}",
+                    expected=f"a torch.nn.Module from the arguments {dict(self._task.arguments)}",
+                ) from error
+            if not isinstance(network, nn.Module):
+                raise CharterError(
+                    Code.CHARTER_MODEL,
+                    f"the model factory made a {type(network).__name__}",
+                    expected="a torch.nn.Module",
+                    remedy="train scikit-learn estimators with SklearnTrainer",
+                )
+            network.to(self._settings.device).eval()
+            # One forward pass gives lazy layers their shapes.
+            _forward(network, _input_tensor(network, self._settings.device, self._first.inputs), "the global test set")
+        return network
+
+    @contextmanager
+    def _computing(self, seed: int | None = None) -> Iterator[None]:
+        """Threads as set for the member; with a seed, random numbers of its own; without one, no gradients."""
+        before = torch.get_num_threads()
+        with ExitStack() as stack:
+            if before != self._settings.threads:
+                torch.set_num_threads(self._settings.threads)
+                stack.callback(torch.set_num_threads, before)
+            if seed is None:
+                stack.enter_context(torch.inference_mode())
+            else:
+                device = self._settings.device
+                away = [] if device.type == "cpu" else [device.index or 0]
+                stack.enter_context(torch.random.fork_rng(devices=away, device_type=device.type if away else "cuda"))
+                (torch.manual_seed if away else torch.default_generator.manual_seed)(seed)
+                stack.enter_context(torch.enable_grad())
+            yield
+
+
+def _forward(network: nn.Module, inputs: torch.Tensor, what: str) -> torch.Tensor:
+    try:
+        with torch.no_grad():
+            outputs = network(inputs)
+    except Exception as error:  # the user's model
+        raise DataError(
+            Code.DATA_SHAPE,
+            f"the model cannot take {what}, inputs of shape {tuple(inputs.shape)} ({type(error).__name__}: {error})",
+            expected="records of the shape the model is made for",
+        ) from error
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim == 0 or len(outputs) != len(inputs):
+        raise DataError(
+            Code.DATA_SHAPE,
+            f"the model makes {type(outputs).__name__} of {len(inputs)} records",
+            expected="a tensor with one row a record",
+        )
+    return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
+
+
+def _batches(count: int, size: int, shuffling: torch.Generator) -> Iterator[torch.Tensor]:
+    order = torch.randperm(count, generator=shuffling)
+    # Normalisation over a batch has no meaning for a batch of one.
+    whole = count - size - 1 if count > size and count % size == 1 else count
+    yield from order[:whole].split(size)
+    if whole < count:
+        yield order[whole:]
+
+
+def _exported(network: nn.Module) -> Parameters:
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _TYPES:
+            raise CharterError(
+                Code.CHARTER_MODEL,
+                f"the model's tensor {name!r} has the type {getattr(tensor, 'dtype', type(tensor))}",
+                expected=", ".join(DTYPES),
+                remedy="convert the model in its factory, for instance with model.float()",
+            )
+        tensors[name] = tensor.numpy(force=True).copy()
+        tensors[name].flags.writeable = False
+    return Parameters(tensors)
+
+
+def _load(network: nn.Module, parameters: Parameters) -> None:
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.device.type == "cpu":
+                np.copyto(tensor.numpy(), parameters[name])
+            else:
+                tensor.copy_(torch.from_numpy(parameters[name].copy()))
+
+
+def _floating(network: nn.Module) -> torch.dtype:
+    return next((weight.dtype for weight in network.parameters() if weight.is_floating_point()), torch.float32)
+
+
+def _input_tensor(network: nn.Module, device: torch.device, inputs: NDArray[Any]) -> torch.Tensor:
+    tensor = _tensor(inputs)
+    real = tensor.is_floating_point() or tensor.dtype in (torch.uint8, torch.bool)
+    return tensor.to(device, _floating(network) if real else torch.int64)
+
+
+def _tensor(array: NDArray[Any]) -> torch.Tensor:
+    # torch warns of arrays that it could not write to, and cannot take negative strides.
+    return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())
+
+
+_TYPES: Final = frozenset(
+    (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+    + (torch.float16, torch.float32, torch.float64)
+)

@@ -1,0 +1,93 @@
+"""Strengths over time: S_i of every block (Lugan et al. 2019, §III.A, equation 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from tclearn.coalition.draw import committee_size
+from tclearn.coalition.evidence import MILLION
+from tclearn.encoding import MemberId
+from tclearn.page import text
+from tclearn.page.charts import COLOURS, Chart, Line, Point
+from tclearn.page.facts import Facts
+from tclearn.page.markup import Html, el
+from tclearn.page.tables import figure, fold, heading, link, number, row, section, table
+
+_STRONGEST: Final = 5
+_TITLE: Final = "Strengths: who is drawn to test"
+
+
+def strength(facts: Facts) -> Html:
+    """The section."""
+    if facts.state.tip == 0:
+        equal = f"Nobody has contributed yet: every member’s strength is 1/{len(facts.members)}."
+        return section("strength", _TITLE, el("p", equal, class_="quiet"))
+    chart = Chart(
+        title="strength of every member after each block",
+        x_label="block",
+        y_label="strength S",
+        x_range=(0, facts.state.tip),
+        lines=tuple(_lines(facts)),
+        bounds=(0.0, 2.0),
+    )
+    numbers = fold("Exact numbers", _numbers(facts))
+    return section("strength", _TITLE, el("p", _reading(facts)), figure(chart, _caption()), numbers)
+
+
+def _lines(facts: Facts) -> Iterator[Line]:
+    few = len(facts.members) <= COLOURS
+    final = facts.tip.block.strengths
+    strongest = sorted(facts.members, key=lambda member: (-final[member], member))[:_STRONGEST]
+    # Strong members first: they are drawn on top.
+    for member in facts.members if few else [*strongest, *(m for m in facts.members if m not in strongest)]:
+        place = facts.members.index(member) if few else strongest.index(member) if member in strongest else None
+        yield Line(
+            name=member,
+            points=tuple(_points(facts, member)),
+            style="rest" if place is None else place,
+            labelled=place is not None,
+            dots=place is not None,
+            steps=True,
+        )
+
+
+def _points(facts: Facts, member: MemberId) -> Iterator[Point]:
+    before: int | None = None
+    blocks = [chained.block for chained in facts.blocks]
+    for block in blocks:
+        own = block.contributions[member]
+        if own == before and block is not blocks[-1]:
+            continue  # a point where the member's own contribution changed, and at the end
+        before = own
+        value = block.strengths[member] / MILLION
+        title = f"{member} after block {block.index}: S = {value:.4f}, {text.plural(own, 'record')}"
+        yield Point(block.index, value, title, f"#block-{block.index}")
+
+
+def _reading(facts: Facts) -> str:
+    size = committee_size(len(facts.members))
+    drawn = (
+        "In a coalition of this size everybody but the proposer tests every candidate, so strength decides only the order"
+        " in which they become general."
+        if size == len(facts.members) - 1
+        else f"{size} of {len(facts.members)} members are drawn for each candidate, the stronger ones more often."
+    )
+    return f"S = 1/N + D of the member / D of all: who has brought more records is drawn more often. {drawn}"
+
+
+def _caption() -> str:
+    return (
+        "Strength never weighs a vote. For the draw a member’s records are capped at twice the median of those who "
+        "have brought any; the numbers here are uncapped."
+    )
+
+
+def _numbers(facts: Facts) -> Html:
+    head: Sequence[Html | str] = ["block", "from", *(heading(member, "num") for member in facts.members)]
+    rows = []
+    for chained in facts.blocks:
+        block = chained.block
+        cells = [number(f"{block.strengths[m] / MILLION:.4f}", f"{block.strengths[m]} millionths") for m in facts.members]
+        rows.append(row(link(block.index, f"#block-{block.index}"), el("td", block.contributor or text.NONE), *cells))
+    return table(head, rows, caption="strength by block and member", css="numbers")

@@ -1,0 +1,143 @@
+"""A store in a folder, for any number of processes at once, on one machine or a file server.
+
+An object with the name ``ab12…`` is the file ``objects/ab/12…``. It is written under ``incoming/``, made durable, and only
+then renamed to its name: a file that has its name is complete, whatever was interrupted. What an interrupted process
+leaves in ``incoming/`` means nothing and goes after a day.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from blake3 import blake3
+
+from tclearn.encoding import Digest
+from tclearn.errors import StorageError
+from tclearn.store.faults import check_size, corrupt, failed, missing
+
+_LEFT_OVER_S: Final = 86_400
+_DIGEST_BYTES: Final = 32
+
+
+class FilesystemStore:
+    """Objects as files; see ``tclearn.store.Store``.
+
+    Args:
+        folder: made when it is not there.
+
+    Raises:
+        StorageError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self._objects = self.folder / "objects"
+        self._incoming = self.folder / "incoming"
+        with self._guarded():
+            for place in (self._objects, self._incoming):
+                place.mkdir(parents=True, exist_ok=True)
+            for place in (self.folder.absolute().parent, self.folder):
+                _sync_folder(place)
+            self._sweep()
+
+    def put(self, data: bytes) -> Digest:
+        """Keep an object; returns its name. Durable when it returns; a damaged copy is replaced.
+
+        Raises:
+            StorageError: the disk is full, the folder cannot be written to, or something like it.
+        """
+        name = Digest(blake3(data).digest())
+        target = self._path(name)
+        with self._guarded():
+            if not self._holds(name, len(data)):
+                self._write(target, data)
+            # Also when it was here: whoever put it may not have come to this point yet.
+            _sync_folder(target.parent)
+            _sync_folder(self._objects)
+        return name
+
+    def has(self, name: Digest) -> bool:
+        """Whether the object is here and complete; damage of the disk shows in ``get`` only."""
+        return len(name) == _DIGEST_BYTES and self._path(name).is_file()
+
+    def get(self, name: Digest, *, size_max: int) -> bytes:
+        """The object's bytes, checked against its name.
+
+        Raises:
+            StorageError: not here, larger than ``size_max`` bytes, damaged, or not readable.
+        """
+        with self._guarded(), self.open(name) as stream:
+            check_size(name, os.fstat(stream.fileno()).st_size, size_max)
+            data = stream.read(size_max + 1)
+        check_size(name, len(data), size_max)
+        if blake3(data).digest() != name:
+            raise corrupt(name, "is damaged")
+        return data
+
+    def open(self, name: Digest) -> BinaryIO:
+        """The object as a binary stream, not checked; the reader compares the digest.
+
+        Raises:
+            StorageError: not here, or not readable.
+        """
+        if len(name) != _DIGEST_BYTES:
+            raise missing(name)
+        with self._guarded():
+            try:
+                return self._path(name).open("rb")
+            except FileNotFoundError:
+                raise missing(name) from None
+
+    def _path(self, name: Digest) -> Path:
+        text = name.hex()
+        return self._objects / text[:2] / text[2:]
+
+    def _holds(self, name: Digest, size: int) -> bool:
+        try:
+            return self.get(name, size_max=size) is not None
+        except StorageError:
+            return False
+
+    def _write(self, target: Path, data: bytes) -> None:
+        target.parent.mkdir(exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=self._incoming)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            raise
+
+    def _sweep(self) -> None:
+        oldest = time.time() - _LEFT_OVER_S
+        for path in self._incoming.iterdir():
+            with suppress(OSError):  # another process may be sweeping too
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise failed(error, self.folder) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows has no such call; its rename is durable enough for what is promised there
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
