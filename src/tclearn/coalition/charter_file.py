@@ -34,7 +34,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "governance": {"may_change": "may_change", "may_propose_revert": "may_propose_revert"},
 }
-"""Table, key, and the field of ``Charter`` that it sets. ``stop`` sets three; ``[hyperparameters]`` as a whole is one."""
+"""Table, key, and the field of ``Charter`` it sets. ``stop`` sets three; ``[hyperparameters]`` as a whole is one."""
 
 STOPS: Final = ("blocks", "until", "performance")
 _NEEDED: Final = (("coalition", "name"), ("coalition", "members"), ("model", "factory"), ("task", "metric"))

@@ -142,6 +142,7 @@ def _hyperparameter(key: str, value: Any, faults: Faults) -> Any:
             did_you_mean(key, _USUAL),
             Code.CHARTER_UNKNOWN_KEY,
         )
+        return 0
     return _free("[hyperparameters] ", key, value, faults)
 
 

@@ -49,6 +49,6 @@ def array_head(dtype: str, shape: Sequence[int], nbytes: int) -> bytes:
     return text(dtype) + struct.pack(f"<{len(shape) + 2}Q", len(shape), *shape, nbytes)
 
 
-def flat_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """The bytes of a C-contiguous array as a flat array; nothing is copied."""
-    return array.reshape(-1).view(np.uint8)
+def flat_bytes(array: NDArray[Any]) -> memoryview:
+    """The bytes of a C-contiguous array; nothing is copied."""
+    return array.reshape(-1).view(np.uint8).data

@@ -3,9 +3,9 @@
 Everything follows from the data IDs and from which of them the ledger has as used: a member that starts again, with
 nothing but its data and the ledger, goes on with the same division. A contribution takes records by the order of
 their IDs; a record is put aside iff the number in the last eight bytes of its ID falls in the lowest ``local_share`` of
-their range. These are other bytes than decide the order, so each contribution puts aside its share; and they are the same
-for every member that holds the record, so nobody trains on what another tests on.
-Source: Lugan et al. 2019, §III.A ("a small percentage of the input signals is put aside locally for each contribution").
+their range. Other bytes decide the order, so each contribution puts aside its share; and these are the same for every
+member that holds the record, so nobody trains on what another tests on.
+Source: Lugan et al. 2019, §III.A ("a small percentage of the input signals is put aside locally").
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ The digest of a record is BLAKE3-256 over, in the framing of ``tclearn.learning.
     "tclearn/record/1" NUL array(input) array(target)
 
 each in canonical form: real numbers as F32 without negative zero, integers and truth values as I64. A record has one
-digest, then, whether it is held by NumPy or torch, in double or single precision, as int32 or int64. The digest of a data
-set is BLAKE3-256 over ``"tclearn/data-set/1" NUL u64(n)`` and its records' digests in their order: the same records in
-another order are another data set.
+digest, then, whether it is held by NumPy or torch, in double or single precision, as int32 or int64. The digest of a
+data set is BLAKE3-256 over ``"tclearn/data-set/1" NUL u64(n)`` and its records' digests in their order: the same
+records in another order are another data set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tclearn.encoding import Digest
 from tclearn.errors import Code, UsageError
-from tclearn.learning.canonical import array_head, flat_bytes
+from tclearn.learning.canonical import array_head
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import DataId
 
@@ -79,7 +79,9 @@ def digest_from_text(text: str) -> Digest:
         digest = b""
     if not text.startswith(_PREFIX) or len(text) != len(_PREFIX) + 64 or len(digest) != 32:
         raise UsageError(
-            Code.USAGE, f"the digest {text[:80]!r}", expected="blake3: and 64 hexadecimal digits, from tclearn data digest"
+            Code.USAGE,
+            f"the digest {text[:80]!r}",
+            expected="blake3: and 64 hexadecimal digits, as tclearn data digest prints",
         )
     return Digest(digest)
 
@@ -90,5 +92,5 @@ def _rows(array: NDArray[Any]) -> tuple[NDArray[np.uint8], bytes]:
     else:
         name, canonical = "I64", np.asarray(array, dtype="<i8", order="C")
     shape = canonical.shape[1:]
-    rows = flat_bytes(canonical).reshape(len(canonical), -1)
+    rows = canonical.reshape(len(canonical), -1).view(np.uint8)
     return rows, array_head(name, shape, rows.shape[1])

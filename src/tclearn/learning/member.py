@@ -127,7 +127,9 @@ class MemberTrainer:
             first, second = self._global_test.score(reference), self._global_test.score(candidate)
             if first is None or second is None:
                 raise DataError(
-                    Code.DATA_SHAPE, "the global test set has a single class", expected=f"two classes for {self._task.metric}"
+                    Code.DATA_SHAPE,
+                    "the global test set has a single class",
+                    expected=f"two classes for {self._task.metric}",
                 )
             local = self._local_test(used)
             here = (local.score(reference), local.score(candidate)) if local else (None, None)

@@ -9,9 +9,9 @@ auc         area under the ROC curve, ties counting half; for more than two clas
 dice        mean over records of 2·|A ∩ B| / (|A| + |B|); 1 when both masks are empty
 ==========  =====================================================================================================
 
-Outputs are logits or probabilities ``(n, classes)``; or one logit a record, ``(n,)`` or ``(n, 1)``, above zero for class 1;
-for Dice logits of the target's size, inside where above zero. All but accuracy are rounded to millionths, halves to the
-even. A model that gives a NaN or an infinity for any record of a test set has performance 0 on it.
+Outputs are logits or probabilities ``(n, classes)``; or one logit a record, ``(n,)`` or ``(n, 1)``, above zero for
+class 1; for Dice logits of the target's size, inside where above zero. All but accuracy are rounded to millionths,
+halves to the even. A model that gives a NaN or an infinity for any record of a test set has performance 0 on it.
 """
 
 from __future__ import annotations
@@ -143,9 +143,8 @@ def answers(metric: str, outputs: NDArray[Any], targets: NDArray[Any]) -> NDArra
     if metric == "dice":
         return _dice(outputs, targets)
     if len(outputs) != len(targets):
-        raise DataError(
-            Code.DATA_SHAPE, f"a model that gives {len(outputs)} outputs for {len(targets)} records", expected="one each"
-        )
+        what = f"a model that gives {len(outputs)} outputs for {len(targets)} records"
+        raise DataError(Code.DATA_SHAPE, what, expected="one each")
     if _width(metric, outputs) == 2 and outputs.shape[1:] != (2,):
         outputs = outputs.reshape(-1)
     if metric == "auc":

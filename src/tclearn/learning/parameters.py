@@ -185,7 +185,7 @@ def along(start: Parameters, candidate: Parameters, step: float) -> Parameters:
     return Parameters(tensors)
 
 
-def _frozen(name: str, value: Any) -> NDArray[Any]:
+def _frozen(name: object, value: Any) -> NDArray[Any]:
     if not isinstance(name, str) or name == "__metadata__" or any("\ud800" <= letter <= "\udfff" for letter in name):
         raise ParametersError(Code.PARAMETERS_FORMAT, f"a tensor named {name!r}", expected="Unicode text as its name")
     array = np.asarray(value)

@@ -102,7 +102,7 @@ def _arrays(source: Any, what: str) -> tuple[NDArray[Any], NDArray[Any]]:
     if isinstance(source, tuple | list):
         if len(source) != 2:
             raise DataError(Code.DATA_SHAPE, f"{what} has {len(source)} parts", expected="two: inputs and targets")
-        first, second = (_guarded(lambda part=part: _array(part), f"{what} is no array") for part in source)
+        first, second = (_array(part, f"{what} is no array") for part in source)
         return first, second
     if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
         return _from_map_style(source, what)
@@ -148,13 +148,13 @@ def _record(source: Any, index: int, what: str) -> tuple[NDArray[Any], NDArray[A
         raise DataError(
             Code.DATA_SHAPE, f"record {index} of {what} is a {type(item).__name__}", expected="a pair (input, target)"
         )
-    first, second = (_guarded(lambda part=part: _array(part), f"record {index} of {what} is no array") for part in item)
+    first, second = (_array(part, f"record {index} of {what} is no array") for part in item)
     return first, second
 
 
-def _array(value: Any) -> NDArray[Any]:
+def _array(value: Any, failure: str) -> NDArray[Any]:
     detach = getattr(value, "detach", None)
-    return np.asarray(detach().cpu().numpy() if detach else value)
+    return _guarded(lambda: np.asarray(detach().cpu().numpy() if detach else value), failure)
 
 
 def _guarded(read: Callable[[], _T], failure: str) -> _T:
@@ -186,7 +186,9 @@ def _check_size(nbytes: int, what: str) -> None:
 
 def _check_numbers(array: NDArray[Any], what: str) -> None:
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise DataError(Code.DATA_SHAPE, f"{what} has the element type {array.dtype}", expected="numbers of up to 64 bits")
+        raise DataError(
+            Code.DATA_SHAPE, f"{what} has the element type {array.dtype}", expected="numbers of up to 64 bits"
+        )
     if array.dtype == np.uint64 and int(array.max(initial=0)) > np.iinfo(np.int64).max:
         raise DataError(Code.DATA_SHAPE, f"{what} has numbers beyond 2^63", expected="64-bit signed integers")
     if array.dtype.kind == "f":

@@ -51,7 +51,9 @@ def read_tensors(data: bytes) -> dict[str, NDArray[Any]]:
     tensors, position = {}, 0
     for name, dtype, shape, begin, end in places:
         if begin != position:
-            raise _malformed(f"a model file whose tensor {name!r} starts at {begin}", f"{position}: no holes, no overlaps")
+            raise _malformed(
+                f"a model file whose tensor {name!r} starts at {begin}", f"{position}: no holes, no overlaps"
+            )
         position = end
         flat = np.frombuffer(data, dtype, math.prod(shape), body + begin)
         if dtype.kind == "b" and flat.size and int(flat.view(np.uint8).max()) > 1:
@@ -95,7 +97,9 @@ def _place(name: str, entry: Any, room: int) -> tuple[str, np.dtype[Any], tuple[
         raise _malformed(f"a model file whose tensor {name!r} is not described", "dtype, shape and data_offsets")
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2 or len(shape) > _RANK_MAX:
-        raise _malformed(f"a model file whose tensor {name!r} has a shape or offsets of another form", "natural numbers")
+        raise _malformed(
+            f"a model file whose tensor {name!r} has a shape or offsets of another form", "natural numbers"
+        )
     dtype = DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if dtype is None:
         raise ParametersError(
@@ -106,7 +110,9 @@ def _place(name: str, entry: Any, room: int) -> tuple[str, np.dtype[Any], tuple[
         )
     begin, end = offsets
     if end > room or end - begin != math.prod(shape) * dtype.itemsize:
-        raise _malformed(f"a model file whose tensor {name!r} of shape {tuple(shape)} does not fill its place", "all of it")
+        raise _malformed(
+            f"a model file whose tensor {name!r} of shape {tuple(shape)} does not fill its place", "all of it"
+        )
     return name, dtype, tuple(shape), begin, end
 
 

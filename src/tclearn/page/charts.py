@@ -33,11 +33,19 @@ _CROSS: Final = "M-4 -4L4 4M4 -4L-4 4"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A measurement: where, its words for whoever hovers, and the anchor that it leads to."""
+    """A measurement.
+
+    Attributes:
+        x: where on the horizontal axis.
+        y: where on the vertical axis.
+        title: its words for whoever points at it; without, the line bends here and no dot is drawn.
+        link: the anchor that it leads to.
+        hollow: drawn as an outline.
+    """
 
     x: float
     y: float
-    title: str
+    title: str = ""
     link: str = ""
     hollow: bool = False
 
@@ -51,7 +59,6 @@ class Line:
         points: from left to right.
         style: ``"main"``, ``"rest"``, or the number of a colour and shape.
         labelled: whether its name stands at its end.
-        dots: whether its points are drawn, each with its title.
         steps: whether a value holds until the next point.
     """
 
@@ -59,7 +66,6 @@ class Line:
     points: tuple[Point, ...]
     style: int | str
     labelled: bool = True
-    dots: bool = True
     steps: bool = False
 
     @property
@@ -202,8 +208,8 @@ def _line(line: Line, x: Scale, y: Scale) -> Html:
         else:
             drawn += f"L{across:.1f} {down:.1f}"
     shown = [_path(drawn, "line")] if drawn else []
-    if line.dots:
-        for point, (across, down) in zip(line.points, places, strict=True):
+    for point, (across, down) in zip(line.points, places, strict=True):
+        if point.title:
             dot = el("g", el("title", point.title), _shape(line, across, down, hollow=point.hollow))
             shown.append(_linked(dot, point.link))
     return el("g", el("title", line.name), shown, class_=f"series {line.css}")

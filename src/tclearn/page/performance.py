@@ -60,14 +60,15 @@ def _local_lines(series: _Series) -> Iterator[Line]:
     for place, (member, known) in enumerate(shown.items()):
         yield Line(
             name=f"L, {member}",
-            points=tuple(_local_point(member, index, local) for index, local in known.items()),
+            points=tuple(_local_point(member, index, local, dots) for index, local in known.items()),
             style=place if few else "rest",
             labelled=few or member in outermost,
-            dots=dots,
         )
 
 
-def _local_point(member: MemberId, index: int, local: Local) -> Point:
+def _local_point(member: MemberId, index: int, local: Local, dot: bool) -> Point:
+    if not dot:
+        return Point(index, local.value)
     title = f"L of {member} after block {index}: {_local_words(local)}"
     return Point(index, local.value, title, f"#block-{index}", hollow=not local.direct)
 

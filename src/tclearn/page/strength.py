@@ -44,25 +44,22 @@ def _lines(facts: Facts) -> Iterator[Line]:
         place = facts.members.index(member) if few else strongest.index(member) if member in strongest else None
         yield Line(
             name=member,
-            points=tuple(_points(facts, member)),
+            points=tuple(_points(facts, member, place is not None)),
             style="rest" if place is None else place,
             labelled=place is not None,
-            dots=place is not None,
             steps=True,
         )
 
 
-def _points(facts: Facts, member: MemberId) -> Iterator[Point]:
-    before: int | None = None
-    blocks = [chained.block for chained in facts.blocks]
-    for block in blocks:
-        own = block.contributions[member]
-        if own == before and block is not blocks[-1]:
-            continue  # a point where the member's own contribution changed, and at the end
-        before = own
-        value = block.strengths[member] / MILLION
+def _points(facts: Facts, member: MemberId, dots: bool) -> Iterator[Point]:
+    before = 0
+    for chained in facts.blocks:
+        block = chained.block
+        value, own = block.strengths[member] / MILLION, block.contributions[member]
+        # Every strength moves with every block; a dot is where the member itself moved it.
         title = f"{member} after block {block.index}: S = {value:.4f}, {text.plural(own, 'record')}"
-        yield Point(block.index, value, title, f"#block-{block.index}")
+        yield Point(block.index, value, title if dots and own != before else "", f"#block-{block.index}")
+        before = own
 
 
 def _reading(facts: Facts) -> str:

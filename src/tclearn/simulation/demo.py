@@ -139,7 +139,7 @@ class Demo:
         _check(options, attacks, names)
         task = TASKS[options.dataset]
         dataset = load(task.dataset)
-        parts = dict(zip(names, partition(dataset, options.members, options.seed), strict=True))
+        parts = partition(dataset, names, options.seed)
         recipe = task.recipe()
         _make_directory(directory, options, resume=resume)
         simulation = Simulation.prepare(

@@ -29,7 +29,9 @@ from tclearn.protocols.tclearn.agent import Participant
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.keys import SeededKeys
 from tclearn.simulation.result import Result
-from tclearn.store import FilesystemStore, MemoryStore, Store
+from tclearn.store import Store
+from tclearn.store.filesystem import FilesystemStore
+from tclearn.store.memory import MemoryStore
 
 START_MS: Final = 1_767_225_600_000
 """Virtual time begins on 1 January 2026, 00:00 UTC, in every simulation: block hashes must not depend on the day."""

@@ -1,8 +1,8 @@
 """A store in a folder, for any number of processes at once, on one machine or a file server.
 
-An object with the name ``ab12…`` is the file ``objects/ab/12…``. It is written under ``incoming/``, made durable, and only
-then renamed to its name: a file that has its name is complete, whatever was interrupted. What an interrupted process
-leaves in ``incoming/`` means nothing and goes after a day.
+An object with the name ``ab12…`` is the file ``objects/ab/12…``. It is written under ``incoming/``, made durable, and
+only then renamed to its name: a file that has its name is complete, whatever was interrupted. What an interrupted
+process leaves in ``incoming/`` means nothing and goes after a day.
 """
 
 from __future__ import annotations

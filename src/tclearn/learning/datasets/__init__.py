@@ -1,6 +1,7 @@
 """Public data sets for demonstrations, benchmarks and the papers' figures."""
 
-from tclearn.learning.datasets.catalogue import NAMES, Dataset, load
+from tclearn.learning.datasets.catalogue import NAMES, load
+from tclearn.learning.datasets.dataset import Dataset
 from tclearn.learning.datasets.split import partition, stratified_split
 
 __all__ = ["NAMES", "Dataset", "load", "partition", "stratified_split"]

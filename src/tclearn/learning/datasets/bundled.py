@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from tclearn.errors import Code, UnreachableError
 from tclearn.learning.datasets.dataset import Dataset
-from tclearn.learning.datasets.download import Progress
 from tclearn.learning.datasets.split import stratified_split
 from tclearn.learning.records import Records
 
@@ -17,7 +16,7 @@ _TEST_SHARE: Final = 0.2
 _SEED: Final = 0
 
 
-def digits(progress: Progress | None = None) -> Dataset:
+def digits() -> Dataset:
     """1,797 grey images of hand-written digits, ``(1, 8, 8)``, 0 to 1; a fifth of each digit to test.
 
     Source: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits" (its test part), UCI.
@@ -28,7 +27,7 @@ def digits(progress: Progress | None = None) -> Dataset:
     return Dataset("digits", train, test, 10)
 
 
-def breast_cancer(progress: Progress | None = None) -> Dataset:
+def breast_cancer() -> Dataset:
     """569 tumours with 30 features of their cells' nuclei, 0 malignant, 1 benign; a fifth of each class to test.
 
     Each feature is shifted and scaled to mean 0 and deviation 1 over the training records.
@@ -37,9 +36,7 @@ def breast_cancer(progress: Progress | None = None) -> Dataset:
     features, targets = _loaded("load_breast_cancer")
     train, test = stratified_split(Records(features, targets), _TEST_SHARE, _SEED)
     mean, deviation = train.inputs.mean(axis=0), train.inputs.std(axis=0)
-    scaled = (
-        Records(((part.inputs - mean) / deviation).astype(np.float32), part.targets) for part in (train, test)
-    )
+    scaled = (Records(((part.inputs - mean) / deviation).astype(np.float32), part.targets) for part in (train, test))
     return Dataset("breast-cancer", next(scaled), next(scaled), 2)
 
 

@@ -11,8 +11,8 @@ from tclearn.learning.datasets.dataset import Dataset
 from tclearn.learning.datasets.download import Progress
 
 _LOADERS: Final[dict[str, Callable[[Progress | None], Dataset]]] = {
-    "digits": bundled.digits,
-    "breast-cancer": bundled.breast_cancer,
+    "digits": lambda _: bundled.digits(),
+    "breast-cancer": lambda _: bundled.breast_cancer(),
     "mnist": mnist.load,
 }
 NAMES: Final = tuple(_LOADERS)

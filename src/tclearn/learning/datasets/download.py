@@ -76,7 +76,7 @@ def download(
                         _fetch(source.url + file, arriving / file, progress)
                     result = check(arriving)
                 except httpx.HTTPError as error:
-                    failures.append(f"{httpx.URL(source.url).host}: {error or type(error).__name__}")
+                    failures.append(f"{httpx.URL(source.url).host}: {str(error) or type(error).__name__}")
                 except DataError as error:
                     wrong = error
                 else:

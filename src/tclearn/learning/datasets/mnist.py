@@ -61,7 +61,7 @@ def load(progress: Progress | None = None, sources: tuple[Source, ...] = SOURCES
     if found := _read(cache):
         _check(found, cache)
         return _dataset(found)
-    return _dataset(download("MNIST", cache, sources, lambda folder: _checked(folder), progress))
+    return _dataset(download("MNIST", cache, sources, _checked, progress))
 
 
 def _checked(folder: Path) -> dict[str, NDArray[np.uint8]]:

@@ -26,7 +26,7 @@ class SklearnTrainer:
         classes: the number of classes, labelled from 0; or their labels, integers. A member need not have all of them.
         epochs: over each contribution.
         batch_size: records a step of ``MLPClassifier``; ``None``: the estimator's own. No other has batches.
-        learning_rate: of ``MLPClassifier`` or an ``SGDClassifier`` with a rate to be set; ``None``: the estimator's own.
+        learning_rate: of ``MLPClassifier``, or of ``SGDClassifier`` with a rate to set; ``None``: the estimator's own.
 
     Raises:
         UsageError: a number is out of range.

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tclearn.errors import CharterError, Code, DataError, UsageError
 from tclearn.learning.drawing import derived, normal
@@ -105,7 +105,7 @@ class SklearnLearner:
         """Train for the ledger's number of epochs, from ``start`` and a fresh optimizer; see ``Learner.fit``."""
         known = {**self._hyperparameters, **hyperparameters}
         # A generator, not a number: with a number each pass of partial_fit would shuffle alike.
-        random = np.random.RandomState(derived(seed, "train") & 0xFFFF_FFFF)  # noqa: NPY002 what scikit-learn takes
+        random = np.random.RandomState(derived(seed, "train") & 0xFFFF_FFFF)
         estimator = self._blank(self._options(known), random)
         _give(estimator, start)
         try:

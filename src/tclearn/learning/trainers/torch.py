@@ -33,9 +33,9 @@ def dice_loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 class TorchTrainer:
     """How to train a PyTorch model, for all members alike.
 
-    Inputs that are real numbers, bytes or truth values reach the model in its own floating type, other integers as int64.
-    Targets are class numbers (int64) unless the model has one output for each: these it gets in its floating type and in
-    the shape of its outputs, as ``BCEWithLogitsLoss`` and ``dice_loss`` take them.
+    Inputs that are real numbers, bytes or truth values reach the model in its own floating type, other integers as
+    int64. Targets are class numbers (int64), unless the model has one output for each: then the loss has them in the
+    model's floating type and in the shape of its outputs, as ``BCEWithLogitsLoss`` and ``dice_loss`` take them.
 
     Training repeats bit for bit on one kind of CPU with one thread; on a GPU it need not.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -151,7 +151,7 @@ class TorchLearner:
                 _load(self._network, parameters)
                 self._loaded = parameters.digest
             self._network.eval()
-            for batch in prepared.inputs.split(size):
+            for batch in torch.split(prepared.inputs, size):
                 outputs = _forward(self._network, batch, "a batch")
                 if self._task.metric == "auc" and outputs.ndim == 2 and outputs.shape[1] > 2:
                     outputs = torch.log_softmax(outputs.double(), 1)
@@ -225,7 +225,7 @@ def _batches(count: int, size: int, shuffling: torch.Generator) -> Iterator[torc
     order = torch.randperm(count, generator=shuffling)
     # Normalisation over a batch has no meaning for a batch of one.
     whole = count - size - 1 if count > size and count % size == 1 else count
-    yield from order[:whole].split(size)
+    yield from torch.split(order[:whole], size)
     if whole < count:
         yield order[whole:]
 
@@ -269,7 +269,7 @@ def _tensor(array: NDArray[Any]) -> torch.Tensor:
     return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())
 
 
-_TYPES: Final = frozenset(
-    (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-    + (torch.float16, torch.float32, torch.float64)
-)
+_TYPES: Final = {
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.float16, torch.float32, torch.float64),
+}
