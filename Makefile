@@ -30,11 +30,13 @@ test-all: $(STAMP) ## all tests, and a longer search for counterexamples
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n $(WORKERS) -m ""
 
 lint: $(STAMP) ## style, types, and who may import whom
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: $(BIN)/ruff format ."; $(BIN)/ruff format --check .; exit 1; }
-	@$(BIN)/mypy --no-error-summary
-	@out=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$out"; exit 1; }
-	@echo "lint: nothing to say"
+	@failed=; \
+	$(BIN)/ruff check --quiet . || failed="$$failed ruff"; \
+	$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet . | head -60; failed="$$failed format"; }; \
+	$(BIN)/mypy --no-error-summary || failed="$$failed mypy"; \
+	rooms=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$rooms"; failed="$$failed rooms"; }; \
+	[ -z "$$failed" ] || { echo "lint failed:$$failed"; exit 1; }; \
+	echo "lint: nothing to say"
 
 bench: $(STAMP) ## every benchmark, beside its peer or bare primitive
 	@failed=; for file in benchmarks/[!_]*.py; do \

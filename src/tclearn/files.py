@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,21 +12,26 @@ from tclearn.errors import Code, StorageError
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
+def writing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A stream whose content takes the file's place when the block ends, durably; on an error the file stays as it was.
+
+    Args:
+        path: the file.
+        mode: its permissions, before the umask.
 
     Raises:
         StorageError: the file cannot be written.
     """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        # Not mkstemp: a record or a report is made to be handed on, with the permissions that the user's umask gives.
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     except OSError as error:
         raise StorageError(
             Code.STORE_FAILED,
             f"{path} cannot be written: {error.strerror}",
             remedy="check the folder and its permissions",
         ) from error
-    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield cast(BinaryIO, stream)
@@ -42,7 +46,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all."""
-    with writing(path) as stream:
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write a file, whole or not at all; arguments and errors as ``writing``."""
+    with writing(path, mode=mode) as stream:
         stream.write(data)

@@ -141,6 +141,11 @@ def _read_text(value: Any, place: str) -> str:
     return value
 
 
+def is_member_name(text: str) -> bool:
+    """Whether a text can be a ``MemberId``."""
+    return _MEMBER.fullmatch(text) is not None
+
+
 def _read_member(value: Any, place: str) -> MemberId:
     if type(value) is not str or not _MEMBER.fullmatch(value):
         raise _refused(place, value, "a member name of lower-case letters, digits, dots and hyphens")

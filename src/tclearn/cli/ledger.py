@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from tclearn.cli.coalition_directory import CoalitionDirectory
-from tclearn.cli.output import console, print_json, table, when
-from tclearn.coalition.telephone import format_digest, parse_digest
+from tclearn.cli.options import AsJson, Directory
+from tclearn.cli.output import print_json, say, table, when
+from tclearn.coalition.digest_text import format_digest, parse_digest
+from tclearn.directory import CoalitionDirectory
 from tclearn.encoding import Digest
 from tclearn.errors import Code, UnreachableError, VerificationError
 from tclearn.ledger.export import ExportReader
@@ -19,9 +20,6 @@ from tclearn.ledger.verify import Verified, verify
 from tclearn.protocols import terms_of
 
 app = typer.Typer(no_args_is_help=True, help="Show, verify and export the record.")
-
-Directory = Annotated[Path, typer.Option("--dir", "-C", help="The coalition's directory.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -71,13 +69,13 @@ def export(
 ) -> None:
     """Write the whole record into one file that anybody can verify offline."""
     with CoalitionDirectory.open(directory) as coalition:
-        entries = coalition.export(to)
+        entries = coalition.export(to).head.size
         digest = coalition.charter.digest
     if as_json:
         print_json({"export": str(to), "entries": entries, "coalition": digest.hex(), "bytes": to.stat().st_size})
     else:
-        console.print(f"{to}: {entries} entries, {to.stat().st_size:,} bytes", markup=False)
-        console.print(f"charter {format_digest(digest)}", markup=False)
+        say(f"{to}: {entries} entries, {to.stat().st_size:,} bytes")
+        say(f"charter {format_digest(digest)}")
 
 
 @app.command("verify")
@@ -114,26 +112,22 @@ def verify_command(
 
 
 def _print(verified: Verified, told: bool) -> None:
-    console.print(f"verified: {verified.entries} entries, the last of {when(verified.head.time_ms)} UTC", markup=False)
-    console.print(f"charter   {format_digest(verified.coalition)}", markup=False)
+    say(f"verified: {verified.entries} entries, the last of {when(verified.head.time_ms)} UTC")
+    say(f"charter   {format_digest(verified.coalition)}")
     if not told:
-        console.print(
-            "          read from the file itself: compare it with the digest that you know, or give --charter"
-        )
+        say("          read from the file itself: compare it with the digest that you know, or give --charter")
     if verified.cosigned is None:
-        console.print("cosigned  by nobody yet: only the sequencer's signature protects this record")
+        say("cosigned  by nobody yet: only the sequencer's signature protects this record")
     else:
         members = ", ".join(verified.cosigned.members)
         size, time_ms = verified.cosigned.head.size, verified.cosigned.head.time_ms
-        console.print(f"cosigned  {size} entries, until {when(time_ms)} UTC, by {members}", markup=False)
+        say(f"cosigned  {size} entries, until {when(time_ms)} UTC, by {members}")
         if verified.tail:
-            console.print(f"          the last {verified.tail} entries are covered by the sequencer's signature only")
+            say(f"          the last {verified.tail} entries are covered by the sequencer's signature only")
     if verified.since is None:
-        console.print(
-            "since     not checked: a record cut back to an older cosigned state would look the same (--since)"
-        )
+        say("since     not checked: a record cut back to an older cosigned head would look the same")
     else:
-        console.print(f"since     extends the remembered {verified.since.size} entries")
+        say(f"since     extends the remembered {verified.since.size} entries")
 
 
 def _as_json(verified: Verified, told: bool) -> dict[str, object]:

@@ -7,8 +7,14 @@ import sys
 import click
 import typer
 
-from tclearn.cli import coalition, data, demo, ledger, member, model, status
+from tclearn.cli.coalition import app as coalition
+from tclearn.cli.data import app as data
+from tclearn.cli.demo import demo
+from tclearn.cli.ledger import app as ledger
+from tclearn.cli.member import app as member
+from tclearn.cli.model import app as model
 from tclearn.cli.output import messages, show_error, unexpected
+from tclearn.cli.status import status
 from tclearn.errors import TCLearnError
 
 app = typer.Typer(
@@ -20,13 +26,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("demo")(demo.demo)
-app.command("status")(status.status)
-app.add_typer(member.app, name="member")
-app.add_typer(coalition.app, name="coalition")
-app.add_typer(data.app, name="data")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(model.app, name="model")
+app.command("demo")(demo)
+app.command("status")(status)
+app.add_typer(member, name="member")
+app.add_typer(coalition, name="coalition")
+app.add_typer(data, name="data")
+app.add_typer(ledger, name="ledger")
+app.add_typer(model, name="model")
 
 
 def main() -> None:

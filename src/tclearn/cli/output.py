@@ -16,7 +16,9 @@ from rich.table import Table
 
 from tclearn.errors import Code, TCLearnError
 
-console: Final = Console(highlight=False)
+_FILE_WIDTH: Final = 160
+
+console: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 messages: Final = Console(stderr=True, highlight=False)
 
 CRASH_FILE: Final = "tclearn-crash.txt"
@@ -25,6 +27,11 @@ CRASH_FILE: Final = "tclearn-crash.txt"
 def print_json(value: Any) -> None:
     """One JSON object on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def say(text: str = "") -> None:
+    """A line for people, as it is: no markup, no breaking."""
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:

@@ -9,6 +9,7 @@ from tclearn.coalition import quantities, words
 from tclearn.coalition.arguments import read_argument
 from tclearn.coalition.faults import Faults, shown
 from tclearn.coalition.quantities import free_quantity
+from tclearn.coalition.readers import PPM
 from tclearn.coalition.terms import (
     AcceptanceTerms,
     GovernanceTerms,
@@ -26,7 +27,7 @@ from tclearn.limits import MEMBERS_MAX, MEMBERS_MIN, PARAMETERS_BYTES_MAX, PARAM
 _RANK_MAX: Final = 16
 _OPTIONS_MAX: Final = 256
 _GLOBAL_N: Final = quantities.Quantity("[task] global_test_set", 1, 1 << 40, of="records")
-_COUNTS: Final = ("epochs", "batch_size")
+_AT_LEAST_ONE: Final = ("epochs", "batch_size")
 
 
 def check_members(members: Sequence[MemberRecord], log_key: bytes, faults: Faults) -> None:
@@ -48,15 +49,16 @@ def check_members(members: Sequence[MemberRecord], log_key: bytes, faults: Fault
         if len(member.seed_tip) != 32 or (member.certificate is not None and len(member.certificate) != 32):
             _member_fault(faults, f"{place}: a digest that is not 32 bytes", "32 bytes")
     _check_key(log_key, "the key of the log", faults)
-    shared: tuple[tuple[str, list[bytes]], ...] = (
-        ("a key", [*(member.key for member in members), log_key]),
-        ("a seed chain", [member.seed_tip for member in members]),
-        ("a certificate", [member.certificate for member in members if member.certificate is not None]),
-    )
-    for what, values in shared:
-        if _repeated(values) is not None:
-            whose = " or ".join(member.id for member in members if _repeated(values) in _secrets_of(member))
-            _member_fault(faults, f"{what} that two share: {whose or 'the log'}", "each its own")
+    for what, values in (
+        ("a key", [(member.id, member.key) for member in members] + [("the log", log_key)]),
+        ("a seed chain", [(member.id, member.seed_tip) for member in members]),
+        ("a certificate", [(member.id, member.certificate) for member in members if member.certificate is not None]),
+    ):
+        # A copied chain tip would let one member foretell another's part in the draws.
+        shared = _repeated([value for _, value in values])
+        if shared is not None:
+            whose = " and ".join(owner for owner, value in values if value == shared)
+            _member_fault(faults, f"{what} that is shared by {whose}", "each its own")
 
 
 def check_model(model: ModelTerms, faults: Faults) -> None:
@@ -177,9 +179,9 @@ def _check_options(place: str, values: Mapping[str, int], faults: Faults) -> Non
     for name, value in values.items():
         if not words.OPTION_NAME.fullmatch(name):
             faults.add(f"{place}{shown(name)}", words.OPTION_EXPECTED)
-        free_quantity(place + name, low=1 if name in _COUNTS else 0).check(value, faults)
-        if name + "_ppm" in values or (name == "learning_rate_ppm"):
-            faults.add(f"{place}{shown(name)} is there twice, as a count and in millionths", "one of them")
+        free_quantity(place + name, low=1 if name in _AT_LEAST_ONE else 0).check(value, faults)
+        if name + PPM in values:
+            faults.add(f"{place}{name} is there as a count and in millionths", "one of them")
 
 
 def _check_digests(digests: Iterable[tuple[str, bytes]], faults: Faults) -> None:
@@ -197,10 +199,6 @@ def _check_key(key: bytes, place: str, faults: Faults) -> None:
 
 def _member_fault(faults: Faults, what: str, expected: str) -> None:
     faults.add(f"[coalition] members: {what}", expected, code=Code.CHARTER_MEMBER)
-
-
-def _secrets_of(member: MemberRecord) -> tuple[bytes | None, ...]:
-    return member.key, member.seed_tip, member.certificate
 
 
 def _repeated(values: Sequence[bytes] | Sequence[str]) -> bytes | str | None:

@@ -182,7 +182,7 @@ class Replica(Generic[S]):
         leaf = leaf_hash(entry.encode())
         mark = self._state.mark()
         try:
-            self._state.write(writes)
+            self._state.write(writes, encoded)
             results = self._chain(leaf, outcome, encoded)
             self._history.append(transaction.id, leaf, time_ms, results, outcome)
         except BaseException:
@@ -272,7 +272,10 @@ class Replica(Generic[S]):
         return encoded, values
 
     def _chain(self, leaf: Digest, outcome: Outcome, encoded: Mapping[str, bytes | None]) -> Digest:
-        changes: list[Value] = [[key] if (value := encoded[key]) is None else [key, value] for key in sorted(encoded)]
+        changes: list[Value] = []
+        for key in sorted(encoded):
+            data = encoded[key]
+            changes += (key, 0 if data is None else data)  # an integer is no encoding: a deletion
         parts: list[Value] = [self._history.results, leaf, outcome.code, changes]
         if (outcome.index + 1) % STATE_ROOT_EVERY_ENTRIES == 0:
             parts.append(self._state.root())

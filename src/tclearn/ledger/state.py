@@ -1,4 +1,4 @@
-"""The key–value state of a replica: snapshots without copying on every write, undo, and the state root."""
+"""The key–value state of a replica: snapshots without copying at every write, undo, and the state root."""
 
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ class State:
         items: the first values by key.
     """
 
-    __slots__ = ("_hashes", "_items", "_lent", "_undo", "live")
+    __slots__ = ("_encoded", "_hashes", "_items", "_lent", "_undo", "live")
 
     def __init__(self, items: Mapping[str, Value]) -> None:
         self._items = dict(items)
         self._lent = False
         self._undo: list[tuple[str, Value | None]] = []
-        self._hashes: dict[str, bytes] = {}  # of keys that have not been written since the last root
+        # For the root: hashes of the keys that were not written since the last root, encodings of most that were.
+        self._hashes: dict[str, bytes] = {}
+        self._encoded: dict[str, bytes | None] = {}
         self.live: View = _Sorted(self._items)
         """The present values, read-only; later writes show through."""
 
@@ -55,18 +57,24 @@ class State:
         self._lent = True
         return self.live
 
-    def write(self, writes: Writes) -> None:
-        """Replace and delete (``None``) values; remembered until ``keep``."""
+    def write(self, writes: Writes, encoded: Mapping[str, bytes | None]) -> None:
+        """Replace and delete (``None``) values; remembered until ``keep``.
+
+        Args:
+            writes: values by key.
+            encoded: the same values, encoded; may lack some.
+        """
         if self._lent:
             self._items = dict(self._items)
             self._lent = False
             self.live = _Sorted(self._items)
         for key, value in writes.items():
+            self._undo.append((key, self._items.get(key)))
             self._hashes.pop(key, None)
+            self._encoded[key] = encoded.get(key)
             if value is None:
-                self._undo.append((key, self._items.pop(key, None)))
+                self._items.pop(key, None)
             else:
-                self._undo.append((key, self._items.get(key)))
                 self._items[key] = value
 
     def mark(self) -> int:
@@ -79,7 +87,7 @@ class State:
         writes: dict[str, Value | None] = {}
         for key, value in taken:  # the oldest value of a key is the one to restore
             writes.setdefault(key, value)
-        self.write(writes)
+        self.write(writes, {})
         del self._undo[mark:]
 
     def keep(self) -> None:
@@ -91,5 +99,6 @@ class State:
         hashes = self._hashes
         for key, value in self._items.items():
             if key not in hashes:
-                hashes[key] = hashlib.sha256(encode([key, encode(value)])).digest()
+                hashes[key] = hashlib.sha256(encode([key, self._encoded.get(key) or encode(value)])).digest()
+        self._encoded.clear()
         return Digest(hashlib.sha256(encode(_DOMAIN) + b"".join([hashes[key] for key in sorted(hashes)])).digest())

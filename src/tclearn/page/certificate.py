@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import shlex
+from typing import Final
 
-from tclearn.coalition.block import GENESIS, REVERT, Block, Vote
-from tclearn.coalition.evidence import MILLION
+from tclearn.coalition.block import GENESIS, REVERT, Block
+from tclearn.coalition.evidence import MILLION, Paired
 from tclearn.coalition.quorum import quorum
-from tclearn.encoding import MemberId, encode
+from tclearn.encoding import encode
 from tclearn.page import text
 from tclearn.page.facts import Facts
 from tclearn.page.markup import Child, Html, el, join
@@ -16,8 +17,10 @@ from tclearn.page.summary import Summary
 from tclearn.page.tables import facts as listed
 from tclearn.page.tables import fold, heading, link, number, row, table
 from tclearn.page.votes import total, vote_glyph
-from tclearn.protocols.tclearn.history import Ballot
 from tclearn.protocols.tclearn.state import ChainedBlock
+
+BLOCK_DOMAIN: Final = "tclearn/block/1"
+"""What ``Block.hash`` puts before the fields; a test compares the two."""
 
 
 def certificate(facts: Facts, chained: ChainedBlock, summary: Summary) -> Html:
@@ -109,28 +112,68 @@ def _by_member(facts: Facts, chained: ChainedBlock) -> Html:
     step = facts.step_of_block(block.index)
     votes = {vote.member: vote for vote in block.votes}
     ballots = {ballot.member: ballot for ballot in step.ballots} if step else {}
-    head: list[Child] = ["member", "vote", "comparison", heading("G", "num"), heading("L", "num")]
+    head: list[Child] = ["member", "vote", heading("on G", "num"), heading("on its L", "num")]
     head += [heading("endorsed in entry", "num"), heading("records D", "num"), heading("strength S", "num")]
     rows = []
     for member in facts.members:
         vote, ballot = votes.get(member), ballots.get(member)
-        said: Child = text.NONE
+        said: list[Child] = ["proposer" if member == block.contributor and block.kind != REVERT else text.NONE]
         if ballot is not None and step is not None:
-            said = vote_glyph(step, ballot)
-        elif member == block.contributor:
-            said = "proposer" if block.kind != REVERT else text.NONE
+            said = [vote_glyph(step, ballot), el("small", ballot.reason) if ballot.reason else None]
+            said.append(el("small", "deviates from the agreed result on G") if ballot.deviating else None)
         rows.append(
             row(
                 member,
-                said,
-                _comparison(vote, ballot),
-                number(text.share(_side(vote, "on_global")), _words(vote, "on_global")),
-                number(text.share(_side(vote, "on_local")), _words(vote, "on_local")),
-                number(_entry(chained, member)),
+                el("td", said),
+                _measured(vote.on_global if vote else None),
+                _measured(vote.on_local if vote else None),
+                number(chained.endorsements.get(member, text.NONE)),
                 number(text.whole(block.contributions[member])),
                 number(f"{block.strengths[member] / MILLION:.6f}"),
             )
         )
-    needed = quorum(len(block.committee)) if block.committee else 0
-    caption = f"votes and endorsements; {needed} of {len(block.committee)} are needed for each" if needed else ""
+    size = len(block.committee)
+    caption = f"Votes and endorsements: {quorum(size)} of {size} are needed of each" if size else "Members"
     return table(head, rows, caption=caption, css="by-member")
+
+
+def _measured(result: Paired | None) -> Html:
+    if result is None:
+        return number(text.NONE)
+    if result.scale == result.n:
+        words = f"{text.whole(result.candidate)} of {text.whole(result.n)}, was {text.whole(result.reference)}"
+        words += f" (+{text.whole(result.gained)} −{text.whole(result.lost)})"
+    else:
+        words = f"{text.plural(result.n, 'record')}, was {result.reference / result.scale:.6f}"
+    decimals = 4 if result.scale == result.n else 6
+    return number([f"{result.candidate / result.scale:.{decimals}f}", el("small", words)])
+
+
+def _check(block: Block, summary: Summary) -> Html:
+    hashed = base64.b64encode(encode([BLOCK_DOMAIN, block.to_value()])).decode()
+    record = shlex.quote(summary.export) if summary.export else "RECORD"
+    steps: list[list[Child]] = [
+        [
+            "The whole record: ",
+            el("code", f"tclearn ledger verify {record}", class_="command"),
+            " replays every entry with public keys only, and names the first that is wrong.",
+        ],
+        [
+            "This block’s hash: SHA-256 of the bytes below, which are all its fields. Give them to ",
+            el("code", "base64 -d | sha256sum", class_="command"),
+            " and compare.",
+            fold(f"{text.plural(len(hashed), 'character')} of Base64", el("pre", hashed, class_="bytes"), css="inline"),
+        ],
+    ]
+    if block.index:
+        before = link(f"block {block.index - 1}", f"#block-{block.index - 1}")
+        steps.append(["Its place: the previous hash must be the block hash of ", before, "."])
+    else:
+        steps.append(["Its place: the previous hash of the first block is all zeros."])
+    steps.append(
+        [
+            "The model: the parameters digest is BLAKE3-256 over the tensors themselves, in the order of their names, "
+            "whatever file they lie in."
+        ]
+    )
+    return el("div", el("h4", "How to check it"), el("ol", [el("li", step) for step in steps]), class_="check")

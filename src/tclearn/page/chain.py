@@ -19,7 +19,7 @@ _KINDS: Final = {GENESIS: "genesis", INCREMENT: "increment", REVERT: "revert"}
 
 def chain(facts: Facts, summary: Summary) -> Html:
     """The section."""
-    head: list[Child] = ["block", "time", "kind", "from", heading("records", "num"), heading("on G", "num")]
+    head: list[Child] = ["block", "time (UTC)", "kind", "from", heading("records", "num"), heading("on G", "num")]
     head += [heading("change", "num"), heading("yes", "num"), "general", heading("endorsed", "num"), "hash"]
     before: float | None = None
     rows = []
@@ -48,7 +48,7 @@ def _row(facts: Facts, chained: ChainedBlock, before: float | None) -> Html:
     anybody = "" if block.kind == GENESIS else "(nobody)"
     return row(
         link(block.index, f"#block-{block.index}"),
-        text.moment(block.time_ms) if block.kind != GENESIS else text.NONE,
+        text.moment(block.time_ms).removesuffix(" UTC") if block.kind != GENESIS else text.NONE,
         kind,
         text.short(block.contributor or text.NONE, 24),
         number(text.whole(block.samples)),

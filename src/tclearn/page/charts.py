@@ -58,15 +58,13 @@ class Line:
         name: whose it is.
         points: from left to right.
         style: ``"main"``, ``"rest"``, or the number of a colour and shape.
-        labelled: whether its name stands at its end.
-        steps: whether a value holds until the next point.
+        labelled: whether its name stands at its end, and in the legend.
     """
 
     name: str
     points: tuple[Point, ...]
     style: int | str
     labelled: bool = True
-    steps: bool = False
 
     @property
     def css(self) -> str:
@@ -101,16 +99,23 @@ class Chart:
 
     @property
     def y_range(self) -> tuple[float, float]:
-        """Lowest and highest number that the lines have."""
-        numbers = [point.y for line in self.lines for point in line.points]
-        if not numbers:  # nothing was accepted: the marks are all there is
-            numbers = [mark.y for mark in self.marks] or list(self.bounds)
-        return min(numbers), max(numbers)
+        """Lowest and highest number to show, those off the scale left out."""
+        numbers = [point.y for line in self.lines for point in line.points] + [mark.y for mark in self.marks]
+        shown = [number for number in numbers if not self.off_scale(number)] or list(self.bounds)
+        return min(shown), max(shown)
 
-    def off_scale(self, mark: Point) -> bool:
-        """Whether a mark lies so far below the lines that it would flatten them."""
-        low, high = self.y_range
-        return mark.y < low - 0.4 * max(high - low, 0.05)
+    def off_scale(self, number: float) -> bool:
+        """Whether a number lies so far below the main line that it would flatten it.
+
+        One bad candidate, or one member that reports nonsense, must not make the rest unreadable.
+        """
+        main = [point.y for line in self.lines if line.style == "main" for point in line.points]
+        return bool(main) and number < scale_floor(main)
+
+
+def scale_floor(main: Sequence[float]) -> float:
+    """The lowest number worth a place on a scale that is made for the main series."""
+    return min(main) - max(max(main) - min(main), 0.1) if main else float("-inf")
 
 
 def line_chart(chart: Chart, *, width: float, height: float, labels: bool) -> Html:
@@ -123,23 +128,19 @@ def line_chart(chart: Chart, *, width: float, height: float, labels: bool) -> Ht
         labels: whether names stand at the ends of lines; without, a legend has to tell them apart.
     """
     top, right, bottom, left = _MARGIN
-    strip = any(map(chart.off_scale, chart.marks))
+    numbers = [point.y for line in chart.lines for point in line.points] + [mark.y for mark in chart.marks]
+    strip = any(map(chart.off_scale, numbers))
     floor = height - bottom - (_STRIP if strip else 0)
-    low, high = chart.y_range
-    inside = [mark.y for mark in chart.marks if not chart.off_scale(mark)]
     parts = max(3, int((floor - top) / 44))
-    low, high = round_interval(min([low, *inside]), max([high, *inside]), parts, chart.bounds)
-    y = Scale(low, high, floor, top)
+    y = _Vertical(*round_interval(*chart.y_range, parts, chart.bounds), floor, top)
     first, last = chart.x_range
-    x = Scale(first - 0.7, last + 0.4, left, width - (_LABELS if labels else right))
-    body: list[Html] = [*_y_axis(chart, x, y, parts), *_x_axis(chart, x, y, height)]
+    x = Scale(first - 0.6, last + 0.3, left, width - (_LABELS if labels else right))
+    body: list[Html] = [_strip(x, floor)] if strip else []
+    body += [*_y_axis(chart, x, y, parts), *_x_axis(chart, x, height)]
     body += [_rule(number, what, x, y) for number, what in chart.rules]
     body += [_line(line, x, y) for line in reversed(chart.lines)]
-    if strip:
-        body.append(el("text", "off the scale", x=x.end - 4, y=floor + 17, class_="note", text_anchor="end"))
-        body.append(_path(f"M{x.start:.1f} {floor + 2:.1f}H{x.end:.1f}V{floor + _STRIP:.1f}H{x.start:.1f}Z", "strip"))
     numbered = len(chart.marks) <= _LABELLED_MARKS_MAX
-    body += [_mark(mark, x, floor + 14 if chart.off_scale(mark) else y(mark.y), numbered) for mark in chart.marks]
+    body += [_mark(mark, x, y, numbered) for mark in chart.marks]
     if labels:
         body += _end_labels(chart.lines, x, y)
     return el("svg", el("title", chart.title), body, viewBox=f"0 0 {width:g} {height:g}", role="img", class_="chart")
@@ -151,7 +152,7 @@ def sparkline(values: Sequence[float], *, low: float, high: float, title: str) -
         return el("span", "–", class_="quiet")
     x = Scale(0, max(len(values) - 1, 1), 3, 93)
     y = Scale(low, high if high > low else low + 1, 21, 3)
-    places = [(x(index), y(value)) for index, value in enumerate(values)]
+    places = [(x(index), y(max(value, y.low))) for index, value in enumerate(values)]
     return el(
         "svg",
         el("title", title),
@@ -163,10 +164,31 @@ def sparkline(values: Sequence[float], *, low: float, high: float, title: str) -
     )
 
 
+def bar(share: float) -> Html:
+    """A share, 0 to 1, as a bar for a table cell that has the number beside it."""
+    track = el("rect", width="80", height="5", class_="track")
+    filled = el("rect", width=f"{80 * share:.1f}", height="5", class_="filled")
+    return el("svg", track, filled, viewBox="0 0 80 5", class_="share", aria_hidden="true")
+
+
 def swatch(line: Line) -> Html:
     """A short piece of a line with its shape, for legends."""
     shape = _shape(line, 12, 6, hollow=False) if line.style != "rest" else None
     return el("svg", _path("M0 6H24", f"line {line.css}"), shape, viewBox="0 0 24 12", class_="swatch", aria_hidden="true")
+
+
+class _Vertical(Scale):
+    # Numbers below the axis lie on the strip under it.
+    __slots__ = ()
+
+    def __call__(self, number: float) -> float:
+        return super().__call__(number) if number >= self.low - 1e-9 else self.start + _STRIP / 2 + 1
+
+
+def _strip(x: Scale, floor: float) -> Html:
+    area = _path(f"M{x.start:.1f} {floor + 2:.1f}H{x.end:.1f}V{floor + _STRIP:.1f}H{x.start:.1f}Z", "strip")
+    words = el("text", "below", x=f"{x.start - 8:.1f}", y=f"{floor + 18:.1f}", class_="note", text_anchor="end")
+    return el("g", area, words)
 
 
 def _y_axis(chart: Chart, x: Scale, y: Scale, parts: int) -> list[Html]:
@@ -179,7 +201,7 @@ def _y_axis(chart: Chart, x: Scale, y: Scale, parts: int) -> list[Html]:
     return drawn
 
 
-def _x_axis(chart: Chart, x: Scale, y: Scale, height: float) -> list[Html]:
+def _x_axis(chart: Chart, x: Scale, height: float) -> list[Html]:
     base = height - _MARGIN[2]
     drawn = [_path(f"M{x.start:.1f} {base:.1f}H{x.end:.1f}", "axis")]
     for number in index_ticks(*chart.x_range, max(2, int((x.end - x.start) / 44))):
@@ -199,14 +221,13 @@ def _rule(number: int, what: str, x: Scale, y: Scale) -> Html:
 
 def _line(line: Line, x: Scale, y: Scale) -> Html:
     places = [(x(point.x), y(point.y)) for point in line.points]
-    drawn = ""
-    for index, (across, down) in enumerate(places):
-        if index == 0:
-            drawn = f"M{across:.1f} {down:.1f}"
-        elif line.steps:
-            drawn += f"H{across:.1f}V{down:.1f}"
+    drawn, pen = "", "M"
+    for point, (across, down) in zip(line.points, places, strict=True):
+        if point.y < y.low:  # on the strip: the line is broken there
+            pen = "M"
         else:
-            drawn += f"L{across:.1f} {down:.1f}"
+            drawn += f"{pen}{across:.1f} {down:.1f}"
+            pen = "L"
     shown = [_path(drawn, "line")] if drawn else []
     for point, (across, down) in zip(line.points, places, strict=True):
         if point.title:
@@ -215,8 +236,8 @@ def _line(line: Line, x: Scale, y: Scale) -> Html:
     return el("g", el("title", line.name), shown, class_=f"series {line.css}")
 
 
-def _mark(mark: Point, x: Scale, down: float, numbered: bool) -> Html:
-    across = x(mark.x)
+def _mark(mark: Point, x: Scale, y: Scale, numbered: bool) -> Html:
+    across, down = x(mark.x), y(mark.y)
     number = el("text", f"{mark.y:.3f}", x=f"{across + 8:.1f}", y=f"{down + 4:.1f}", class_="mark-label")
     cross = el("path", d=_CROSS, transform=f"translate({across:.1f} {down:.1f})", class_="cross")
     area = el("circle", cx=f"{across:.1f}", cy=f"{down:.1f}", r="8", class_="target")

@@ -9,7 +9,7 @@ from tclearn.coalition.block import INCREMENT
 from tclearn.coalition.evidence import MILLION
 from tclearn.encoding import MemberId
 from tclearn.page import text
-from tclearn.page.charts import sparkline
+from tclearn.page.charts import bar, scale_floor, sparkline
 from tclearn.page.facts import SPARED, WAITING, Facts, vote_shown
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import heading, number, row, section, table
@@ -107,9 +107,8 @@ def members(facts: Facts) -> Html:
 
 def _row(facts: Facts, tally: Tally, most: int) -> Html:
     strength = facts.tip.block.strengths[tally.member] / MILLION
-    bar = el("meter", value=tally.records, max=most, aria_hidden="true") if most else None
     cells: list[Child] = [
-        el("td", text.whole(tally.records), bar, class_="num bar"),
+        el("td", text.whole(tally.records), bar(tally.records / most), class_="num"),
         number(f"{tally.blocks} of {tally.offered}"),
         number(tally.votes["yes"]),
         number(tally.votes["no"]),
@@ -130,10 +129,18 @@ def _blame(count: int) -> Html:
 
 
 def _local(facts: Facts, member: MemberId) -> Html:
-    everywhere = [local.value for of in facts.local.values() for index, local in of.items() if index]
     own = [local.value for index, local in facts.local[member].items() if index]
     if not own:
         return el("td", text.NONE, class_="num quiet")
+    low, high = _range(facts)
     title = f"L of {member}: {own[0]:.4f} at first, {own[-1]:.4f} now"
-    drawn = sparkline(own, low=min(everywhere), high=max(everywhere), title=title)
+    drawn = sparkline(own, low=low, high=high, title=title)
     return el("td", drawn, f"{own[-1]:.3f}", class_="num spark-cell")
+
+
+def _range(facts: Facts) -> tuple[float, float]:
+    # One scale for all members; one nonsensical report must not flatten it.
+    numbers = [local.value for of in facts.local.values() for index, local in of.items() if index]
+    measured = [chained.block.performance for chained in facts.blocks]
+    floor = scale_floor([result.candidate / result.scale for result in measured if result])
+    return max(min(numbers), floor), max(numbers)

@@ -81,14 +81,14 @@ def _figures(facts: Facts, summary: Summary) -> Html:
             "main",
             text.share(measured.candidate / measured.scale, 3) if measured else text.NONE,
             f"{text.metric(charter.task.metric)} on G",
-            f"{text.paired(measured)}, block {block.index}" if measured else "no block yet",
+            f"block {block.index}, {text.counted(measured)}" if measured else "no block yet",
         )
     ]
     if summary.centralised is not None:
         figures.append(("", f"{summary.centralised:.3f}", "all data in one place", _compared(facts, summary.centralised)))
     reverts = facts.counted(REVERTED)
     undone = facts.increments - len(facts.present)
-    more = f"{text.plural(reverts, 'revert')}, {undone} undone" if reverts else "accepted increments"
+    more = f"{text.plural(reverts, 'revert')}, {undone} undone" if reverts else "accepted"
     figures.append(("", str(facts.increments), "blocks" if facts.increments != 1 else "block", more))
     figures.append(("", str(facts.counted(REJECTED)), "rejected", "after testing"))
     figures.append(("", str(facts.counted(REFUSED)), "refused", "before testing"))
@@ -98,7 +98,7 @@ def _figures(facts: Facts, summary: Summary) -> Html:
         if facts.counted(status)
     ]
     records = text.plural(sum(block.contributions.values()), "record")
-    figures.append(("", str(len(facts.members)), "members", f"{records} in the model"))
+    figures.append(("", str(len(facts.members)), "members", f"{records}"))
     return el(
         "ul",
         [
@@ -116,7 +116,7 @@ def _compared(facts: Facts, centralised: float) -> str:
     difference = measured.candidate / measured.scale - centralised
     if abs(difference) < 0.0005:
         return "the same"
-    return f"the coalition is {abs(difference):.3f} {'above' if difference > 0 else 'below'}"
+    return f"{abs(difference):.3f} {'below' if difference > 0 else 'above'} the coalition"
 
 
 def _under_way(facts: Facts) -> Html | None:
@@ -137,10 +137,10 @@ def _record(facts: Facts, summary: Summary) -> Html:
         head: Child = "No head has a quorum of cosignatures: the record rests on the log’s own signature alone."
     else:
         tail = summary.entries - cosigned.head.size
-        covers = "all of them" if tail == 0 else f"the last {text.plural(tail, 'entry', 'entries')} are not covered"
+        covers = "all" if tail == 0 else f"the first {text.whole(cosigned.head.size)}"
         head = [
-            f"Of {text.plural(cosigned.head.size, 'entry', 'entries')} ({covers}), {text.moment(cosigned.head.time_ms)}, "
-            f"cosigned by {len(cosigned.members)} of {members} members; {head_quorum(members)} are needed: ",
+            f"{text.moment(cosigned.head.time_ms)}, over {covers} of the {text.whole(summary.entries)} entries, by "
+            f"{len(cosigned.members)} of {members} members ({head_quorum(members)} are needed): ",
             join(cosigned.members, ", "),
         ]
     pairs: list[tuple[Child, Child]] = [

@@ -39,7 +39,9 @@ def rejections(facts: Facts) -> Html:
     head: list[Child] = ["candidate", "from", "outcome", "why", heading("on G", "num"), heading("yes", "num")]
     head += [heading("records", "num"), heading("for block", "num"), heading("ledger entry", "num")]
     rows = [_row(step, candidate) for step, candidate in ended]
-    return section("rejections", title, meaning, table(head, rows, caption="candidates that became no block"))
+    merged = "A comparison is of G and the validator’s L merged; the one beside “why” is of the first validator that said no."
+    told = el("p", merged, class_="quiet") if facts.counted(REJECTED) else None
+    return section("rejections", title, meaning, told, table(head, rows, caption="candidates that became no block"))
 
 
 def _row(step: Step, candidate: Candidate) -> Html:

@@ -47,7 +47,6 @@ def _lines(facts: Facts) -> Iterator[Line]:
             points=tuple(_points(facts, member, place is not None)),
             style="rest" if place is None else place,
             labelled=place is not None,
-            steps=True,
         )
 
 

@@ -24,6 +24,13 @@ def share(value: float | None, decimals: int = 4) -> str:
     return NONE if value is None else f"{value:.{decimals}f}"
 
 
+def counted(result: Paired) -> str:
+    """What a measurement was made on: ``"957 of 1,000 right"``, or the number of records."""
+    if result.scale == MILLION:
+        return plural(result.n, "record")
+    return f"{whole(result.candidate)} of {whole(result.scale)} right"
+
+
 def paired(result: Paired | None, which: str = "candidate") -> str:
     """One side of a measurement, with nothing rounded away: ``"957 of 1,000 right (0.9570)"`` or millionths.
 

@@ -77,15 +77,13 @@ def _row(facts: Facts, step: Step) -> Html:
         votes_cast = [el("td", why, colspan=len(facts.members), class_="why")]
     else:
         votes_cast = [_cell(step, member, known.get(member)) for member in facts.members]
-    # Not every step became a block; the others are known by the candidate's number.
-    name = str(step.block) if step.block is not None else f"({candidate.number})" if candidate else text.NONE
-    title = None if step.block is not None or candidate is None else f"candidate {candidate.number}"
     outcome = "revert" if step.status == REVERTED else step.status
+    anchor = facts.anchor(step)
     return row(
-        el("a", name, href=facts.anchor(step), title=title),
+        el("a", step.block, href=anchor) if step.block is not None else text.NONE,
         text.short(step.member, 24),
         el("td", total(step), class_="num"),
-        el("td", outcome, class_=f"outcome {outcome}"),
+        el("td", outcome if step.block is not None or step.status in OPEN else el("a", outcome, href=anchor), class_=f"outcome {outcome}"),
         *votes_cast,
         css="undone" if step.block is not None and _undone(facts, step) else None,
     )

@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from tclearn.coalition.charter import Charter
+from tclearn.coalition.digest_text import format_digest
+from tclearn.directory.changes import ask_for_revert
+from tclearn.directory.coalition import CHARTER, DATA_KEY, LEDGER, LEDGER_SIDE_FILES, LOG_KEY, OBJECTS
+from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, Code, UsageError
 from tclearn.files import write_whole
 from tclearn.learning.datasets import Dataset, load, partition
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Recipe, Task, Work
-from tclearn.encoding import MemberId
+from tclearn.page.report import Summary, render
+from tclearn.protocols.tclearn.governing import change_id
 from tclearn.protocols.tclearn.history import Step, step_of
-from tclearn.protocols.tclearn.state import State
+from tclearn.protocols.tclearn.state import ChangeState, State
 from tclearn.simulation.attacks import Attack, default_attacks
 from tclearn.simulation.result import Export, Result
-from tclearn.simulation.simulate import CHARTER, LEDGER, LEDGER_SIDE_FILES, Simulation
+from tclearn.simulation.simulate import MEMBERS, Simulation
 from tclearn.simulation.tasks import TASKS
 
 SETTINGS: Final = "demo.json"
@@ -31,7 +35,7 @@ EXPORT: Final = "coalition.tclearn"
 MODEL: Final = "model.safetensors"
 REPORT: Final = "report.html"
 _FORMAT: Final = 1
-_OWN: Final = (EXPORT, MODEL, REPORT, "members", "objects", CHARTER, LEDGER, *(LEDGER + end for end in LEDGER_SIDE_FILES))
+_OWN: Final = (EXPORT, MODEL, REPORT, MEMBERS, OBJECTS, CHARTER, LEDGER, *LEDGER_SIDE_FILES, LOG_KEY, DATA_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,19 @@ class DemoResult:
         """See ``Demo.centralised``."""
         return self.demo.centralised(self.result)
 
+    def write_report(self) -> None:
+        """Write the report, with what the same training on all data in one place reaches."""
+        verified = self.export.verify()
+        summary = Summary(
+            coalition=format_digest(self.result.charter.digest),
+            entries=verified.entries,
+            cosigned=verified.cosigned,
+            seed=self.demo.options.seed,
+            centralised=self.centralised,
+            export=EXPORT,
+        )
+        write_whole(self.demo.directory / REPORT, render(self.result.state, summary).encode())
+
     @property
     def seconds(self) -> float:
         """Time of the whole run so far."""
@@ -276,6 +293,44 @@ class DemoResult:
         }
 
 
+def revert_demo(directory: Path, target: int, members: Sequence[str]) -> tuple[ChangeState, int]:
+    """Ask for a revert in a demonstration's coalition, in the name of some members, and let the agents carry it out.
+
+    Args:
+        directory: the demonstration's directory.
+        target: index of the block whose model is to be restored.
+        members: who asks for it or approves it, in this order.
+
+    Returns:
+        The change, and the index of the newest block afterwards.
+
+    Raises:
+        UsageError: no member, or somebody who is none.
+        AgentError: no demonstration is there, or the contract refuses.
+    """
+    demo = Demo.prepare(DemoOptions(), directory, resume=True)
+    try:
+        simulation = demo.simulation
+        strangers = [name for name in members if name not in simulation.ledger.state().members]
+        if strangers or not members:
+            raise UsageError(
+                Code.USAGE,
+                f"{strangers[0]!r} is not a member" if strangers else "nobody asks for the revert",
+                expected=", ".join(simulation.ledger.state().members),
+            )
+        name = None
+        for member in members:
+            signer = simulation.keys.signer(MemberId(member))
+            name = change_id(ask_for_revert(simulation.ledger, simulation.charter.digest, signer, target).change)
+        simulation.run()
+        change = simulation.ledger.state().change(name) if name else None
+        if change is None:
+            raise AgentError(Code.REFUSED, "the change is not on the ledger")
+        return change, simulation.ledger.state().tip
+    finally:
+        demo.close()
+
+
 class _Shown:
     """Reports each step once, in order, when nothing about it can change or a later one has begun."""
 
@@ -322,9 +377,7 @@ def _check(options: DemoOptions, attacks: tuple[Attack, ...], names: list[str]) 
         raise UsageError(Code.USAGE, f"{options.members} members", expected="2 to 50")
     for attack in attacks:
         if attack.member not in names:
-            raise UsageError(
-                Code.USAGE, f"the attack {attack}: no such member", expected=f"{names[0]} to {names[-1]}"
-            )
+            raise UsageError(Code.USAGE, f"the attack {attack}: no such member", expected=f"{names[0]} to {names[-1]}")
     if len({attack.member for attack in attacks}) < len(attacks):
         raise UsageError(Code.USAGE, "two attacks by one member", expected="one attack a member")
     if len(attacks) >= options.members:
@@ -354,9 +407,7 @@ def _make_directory(directory: Path, options: DemoOptions, *, resume: bool) -> N
     write_whole(settings, json.dumps(options.settings(), indent=2).encode() + b"\n")
 
 
-def _with_attacks(
-    parts: dict[str, Records], attacks: tuple[Attack, ...], classes: int
-) -> dict[str, Records]:
+def _with_attacks(parts: dict[str, Records], attacks: tuple[Attack, ...], classes: int) -> dict[str, Records]:
     honest = next(name for name in parts if all(attack.member != name for attack in attacks))
     members = dict(parts)
     for attack in attacks:

@@ -18,6 +18,7 @@ from tclearn.ledger.verify import Verified, verify
 from tclearn.protocols import terms_of
 from tclearn.protocols.tclearn.history import Step, history
 from tclearn.protocols.tclearn.state import State
+from tclearn.simulation.rows import header, row
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,4 @@ class Result:
             f"{len(self.charter.members)} members · {self.charter.name} · rule {self.charter.acceptance.rule}, "
             f"λ {self.charter.acceptance.lambda_ppm / 1e6:g}"
         )
-        return "\n".join([head, HEADER, *(row(step) for step in self.steps)])
-
-
-HEADER = "block  from             votes  global"
-
-
-def row(step: Step) -> str:
-    """One step as a line of the table."""
-    block = "–" if step.block is None else str(step.block)
-    votes = f"{step.yes}/{len(step.ballots)}" if step.ballots else "–"
-    performance = "–" if step.performance is None else f"{step.performance:.3f}"
-    reason = f"   {step.status}: {step.reason}" if step.reason else ""
-    return f"{block:>5}  {step.member:<16} {votes:>5}  {performance:>6}{reason}"
+        return "\n".join([head, header(), *(row(step) for step in self.steps)])

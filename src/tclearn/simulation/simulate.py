@@ -14,9 +14,9 @@ from tclearn.agents.scheduler import TICK_MS
 from tclearn.coalition.charter import Charter
 from tclearn.coalition.resolve import resolve
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.directory import CoalitionDirectory
 from tclearn.encoding import MemberId
-from tclearn.errors import AgentError, Code, UsageError
-from tclearn.files import write_whole
+from tclearn.errors import Code, UsageError
 from tclearn.learning.data_ids import data_set_digest
 from tclearn.learning.records import materialise
 from tclearn.learning.source import load_factory, source_digest
@@ -35,11 +35,7 @@ from tclearn.store.memory import MemoryStore
 
 START_MS: Final = 1_767_225_600_000
 """Virtual time begins on 1 January 2026, 00:00 UTC, in every simulation: block hashes must not depend on the day."""
-
-CHARTER: Final = "charter.cbor"
-LEDGER: Final = "ledger.sqlite"
-LEDGER_SIDE_FILES: Final = ("-wal", "-shm", "-lock")
-
+MEMBERS: Final = "members"
 
 
 def _go_on(_: State) -> bool:
@@ -144,10 +140,8 @@ class Simulation:
             store: Store = MemoryStore()
             ledger: MemoryLedger[State] | EmbeddedLedger[State] = MemoryLedger(contract, resolved.digest, clock=clock)
         else:
-            directory.mkdir(parents=True, exist_ok=True)
-            _keep_charter(directory, resolved)
-            store = FilesystemStore(directory / "objects")
-            ledger = EmbeddedLedger(directory / LEDGER, contract, resolved.digest, clock=clock)
+            home = CoalitionDirectory.make(directory, resolved, log_key=keys.log(), data_key=keys.data(), clock=clock)
+            store, ledger = home.store, home.ledger
         simulation = cls(resolved, ledger, [], keys, clock, store, directory)
         for name in names:
             simulation.agents.append(Agent(Participant(contract), ledger, simulation._site(name, trainers[name])))
@@ -184,7 +178,7 @@ class Simulation:
         drafts: Store = MemoryStore()
         outbox: Outbox = MemoryOutbox()
         if self.directory is not None:
-            home = self.directory / "members" / name
+            home = self.directory / MEMBERS / name
             home.mkdir(parents=True, exist_ok=True)
             drafts = FilesystemStore(home / "drafts")
             outbox = FileOutbox(home / "outbox.sqlite")
@@ -251,17 +245,3 @@ def _resolve(
         hyperparameters=recipe.hyperparameters(),
         data_key=keys.data(),
     )
-
-
-def _keep_charter(directory: Path, charter: ResolvedCharter) -> None:
-    path = directory / CHARTER
-    if path.exists():
-        if path.read_bytes() != charter.encode():
-            raise AgentError(
-                Code.RESUME,
-                f"{directory} holds a run with another charter, seed, model code or data",
-                expected="the arguments of that run",
-                remedy="choose another directory, or delete this one",
-            )
-        return
-    write_whole(path, charter.encode())

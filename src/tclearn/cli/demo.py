@@ -1,0 +1,130 @@
+"""``tclearn demo``: a whole coalition on this computer, on public data."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.status import Status
+
+from tclearn.cli.output import messages, print_json, say
+from tclearn.errors import Code, UsageError
+from tclearn.protocols.tclearn.state import State
+from tclearn.simulation.attacks import Attack
+from tclearn.simulation.demo import Demo, DemoOptions, DemoResult
+from tclearn.simulation.rows import header, row
+
+
+def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    dataset: Annotated[str, typer.Option(help="digits, breast-cancer or mnist.")] = "digits",
+    members: Annotated[int, typer.Option(help="How many members, 2 to 50.")] = 7,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="KIND@MEMBER, KIND one of label-flip, noise, duplicate, replay; repeatable. 'none': all are honest. "
+            "By default hospital-3 flips labels and hospital-4 submits used records."
+        ),
+    ] = None,
+    blocks: Annotated[int | None, typer.Option(help="How many blocks to make.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes keys, data split, draws and training.")] = 1,
+    rule: Annotated[str, typer.Option(help="Acceptance rule: anchored, paper, or an installed one.")] = "anchored",
+    lambda_: Annotated[str, typer.Option("--lambda", help="λ of the rule, 0 to 1.")] = "0.98",
+    out: Annotated[
+        Path, typer.Option(help="The directory to make; an earlier demonstration there is replaced.")
+    ] = Path("demo"),
+    resume: Annotated[bool, typer.Option(help="Go on where an interrupted demonstration in --out stopped.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train one model among members of whom some misbehave; write report, model and record."""
+    options = DemoOptions(
+        dataset=dataset,
+        members=members,
+        attacks=_attacks(attack),
+        blocks=blocks,
+        seed=seed,
+        rule=rule,
+        lambda_=_lambda(lambda_),
+    )
+    with _progress(as_json) as progress:
+        made = Demo.prepare(options, out, resume=resume)
+        try:
+            if not as_json:
+                say(_headline(made))
+                say(header())
+            result = made.run(
+                on_step=lambda step: None if as_json else say(row(step)),
+                on_entry=lambda state: _tell(progress, state),
+            )
+            _update(progress, "training on all data in one place, to compare")
+            result.write_report()
+        finally:
+            made.close()
+    if as_json:
+        print_json(result.as_json())
+    else:
+        _summarise(result)
+
+
+def _attacks(texts: list[str] | None) -> tuple[Attack, ...] | None:
+    if not texts:
+        return None
+    return () if texts == ["none"] else tuple(Attack.parse(text) for text in texts)
+
+
+def _lambda(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not 0 <= value <= 1:
+        raise UsageError(Code.USAGE, f"λ is {text!r}", expected="a number from 0 to 1")
+    return value
+
+
+def _headline(made: Demo) -> str:
+    acceptance, options = made.simulation.charter.acceptance, made.options
+    attacks = "".join(f" · {attack}" for attack in made.attacks)
+    return (
+        f"{options.members} members · {options.dataset} · rule {acceptance.rule}, λ {acceptance.lambda_ppm / 1e6:g}"
+        f" · seed {options.seed}{attacks}"
+    )
+
+
+def _summarise(result: DemoResult) -> None:
+    directory = result.demo.directory
+    final = result.result.performance
+    if final:
+        say(f"       {'all data in one place:':<24}{result.centralised:>6.3f}")
+    else:
+        say("no increment was accepted")
+    say(f"\nreport  {directory / 'report.html'}     model  {directory / 'model.safetensors'}")
+    say(f"record  {result.export.path}     check it:  tclearn ledger verify {result.export.path}", markup=False)
+
+
+def _progress(as_json: bool) -> AbstractContextManager[Status | None]:
+    if as_json or not messages.is_terminal:
+        return nullcontext()
+    return Status("reading data", console=messages)
+
+
+def _tell(progress: Status | None, state: State) -> None:
+    if progress is None:
+        return
+    pending, candidates, turn = state.pending, state.open_candidates(), state.turn
+    if pending is not None:
+        what = f"block {pending.height}: {pending.general} seals" if pending.block is None else "members endorse"
+    elif candidates:
+        what = f"{len(candidates[0].commits)} of {len(candidates[0].committee)} have tested {candidates[0].proposer}'s"
+    elif turn.member is not None:
+        what = f"{turn.member} trains"
+    else:
+        what = "nobody has more to offer"
+    _update(progress, what)
+
+
+def _update(progress: Status | None, what: str) -> None:
+    if progress is not None:
+        progress.update(what)

@@ -1,0 +1,128 @@
+"""``tclearn model``: list, get and revert models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tclearn.cli.options import AsJson, Directory
+from tclearn.cli.output import print_json, say, table, when
+from tclearn.coalition.block import Block
+from tclearn.coalition.quorum import quorum
+from tclearn.directory import CoalitionDirectory
+from tclearn.errors import Code, UsageError
+from tclearn.files import write_whole
+from tclearn.learning.parameters import Parameters
+from tclearn.limits import PARAMETERS_BYTES_MAX
+from tclearn.simulation.demo import revert_demo
+
+app = typer.Typer(no_args_is_help=True, help="The models of the chain.")
+
+
+@app.command("list")
+def list_models(directory: Directory = Path("demo"), as_json: AsJson = False) -> None:
+    """List the blocks of the model chain."""
+    with CoalitionDirectory.open(directory) as coalition:
+        blocks = [chained.block for chained in coalition.state.blocks()]
+    if as_json:
+        print_json({"blocks": [_as_dict(block) for block in blocks]})
+        return
+    table(
+        ["block", "time (UTC)", "from", "records", "votes", "global", "parameters"],
+        [
+            (
+                block.index,
+                when(block.time_ms) if block.index else "",
+                _source(block),
+                block.samples or "",
+                f"{sum(vote.vote == 'yes' for vote in block.votes)}/{len(block.votes)}" if block.votes else "",
+                f"{block.performance.candidate / block.performance.scale:.4f}" if block.performance else "",
+                block.parameters.hex()[:16] + "…",
+            )
+            for block in blocks
+        ],
+        right=["block", "records", "votes", "global"],
+    )
+
+
+@app.command()
+def get(
+    block: Annotated[int, typer.Argument(help="Index of the block.")],
+    to: Annotated[Path, typer.Option(help="The safetensors file to write.")] = Path("model.safetensors"),
+    directory: Directory = Path("demo"),
+    as_json: AsJson = False,
+) -> None:
+    """Write the model of a block, checked against the ledger, as a safetensors file."""
+    with CoalitionDirectory.open(directory) as coalition:
+        found = _block(coalition, block)
+        if found.locator is None:
+            raise UsageError(
+                Code.USAGE,
+                f"block {block} has the untrained model M_0, which is kept nowhere",
+                expected="a block that somebody trained",
+                remedy=f"draw it: {coalition.charter.model.factory} with seed {coalition.charter.model.seed}",
+            )
+        data = coalition.store.get(found.locator, size_max=PARAMETERS_BYTES_MAX)
+        parameters = Parameters.from_bytes(data, layout=coalition.charter.model.layout)
+    if parameters.digest != found.parameters:
+        raise UsageError(Code.PARAMETERS_DIGEST, f"the stored model of block {block} is not the one of the ledger")
+    write_whole(to, data)
+    if as_json:
+        print_json({"block": block, "file": str(to), "parameters": parameters.digest.hex(), "bytes": len(data)})
+    else:
+        say(f"{to}: block {block}, {len(data):,} bytes, parameters {parameters.digest.hex()}")
+
+
+@app.command()
+def revert(
+    block: Annotated[int, typer.Argument(help="Index of the block whose model is to be restored.")],
+    member: Annotated[list[str], typer.Option(help="Who asks for it or approves it; repeat for each member.")],
+    directory: Directory = Path("demo"),
+    as_json: AsJson = False,
+) -> None:
+    """Ask that the model of an earlier block be restored; it is when two thirds of the members approve.
+
+    In a demonstration the keys of all members are at hand, so this speaks for those named with --member.
+    """
+    with CoalitionDirectory.open(directory) as coalition:
+        _block(coalition, block)
+        needed = quorum(len(coalition.charter.members))
+    change, tip = revert_demo(directory, block, member)
+    done = change.status == "done"
+    if as_json:
+        print_json({"target": block, "approvals": list(change.approvals), "needed": needed, "done": done, "tip": tip})
+        return
+    say(f"approved by {len(change.approvals)} of {needed} needed: {', '.join(change.approvals)}", markup=False)
+    if done:
+        say(f"block {tip} restores the model, strengths and data IDs of block {block}")
+
+
+def _block(coalition: CoalitionDirectory, index: int) -> Block:
+    tip = coalition.state.tip
+    if not 0 <= index <= tip:
+        raise UsageError(Code.USAGE, f"there is no block {index}", expected=f"0 to {tip}", remedy="tclearn model list")
+    return coalition.state.block(index)
+
+
+def _source(block: Block) -> str:
+    if block.reverts is not None:
+        return f"{block.contributor}: back to block {block.reverts}"
+    return block.contributor or "genesis"
+
+
+def _as_dict(block: Block) -> dict[str, object]:
+    return {
+        "index": block.index,
+        "kind": block.kind,
+        "hash": block.hash.hex(),
+        "time_ms": block.time_ms,
+        "contributor": block.contributor,
+        "samples": block.samples,
+        "yes": sum(vote.vote == "yes" for vote in block.votes),
+        "votes": len(block.votes),
+        "performance": block.performance.candidate / block.performance.scale if block.performance else None,
+        "parameters": block.parameters.hex(),
+        "reverts": block.reverts,
+    }

@@ -1,0 +1,12 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Directory = Annotated[Path, typer.Option("--dir", "-C", help="The coalition's directory.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Site = Annotated[Path, typer.Option("--site", help="The member's site.toml.")]

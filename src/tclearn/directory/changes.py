@@ -1,0 +1,70 @@
+"""Asking for a revert of the model, or approving one, as a member."""
+
+from __future__ import annotations
+
+from tclearn.encoding import Digest, MemberId
+from tclearn.errors import AgentError, Code, UsageError
+from tclearn.identity import Signer
+from tclearn.ledger import Ledger, Transaction
+from tclearn.limits import TRANSACTION_LIFETIME_MS
+from tclearn.protocols.tclearn.calls import Approve, Change, Request, call
+from tclearn.protocols.tclearn.governing import REVERT, change_id
+from tclearn.protocols.tclearn.state import ChangeState, State
+
+
+def ask_for_revert(ledger: Ledger[State], coalition: Digest, signer: Signer, target: int) -> ChangeState:
+    """Ask that the model of an earlier block be restored, or approve it when another member has asked already.
+
+    Args:
+        ledger: the coalition's ledger, open for writing.
+        coalition: digest of the charter.
+        signer: the member's transaction key.
+        target: index of the block whose model is to be restored.
+
+    Returns:
+        The change with its approvals so far.
+
+    Raises:
+        UsageError: the key is not a member's.
+        AgentError: the contract refuses; the message says why.
+    """
+    state = ledger.state()
+    member = _member(state, signer)
+    open_changes = [change for change in state.changes() if _is_open(state, change, target)]
+    asked = Change(REVERT, state.tip + 1, target=target)
+    said = call(Approve(open_changes[0])) if open_changes else call(Request(asked))
+    transaction = Transaction.signed(
+        signer,
+        coalition,
+        said,
+        sequence=ledger.next_sequence(signer.public),
+        expires_ms=ledger.time_ms() + TRANSACTION_LIFETIME_MS,
+    )
+    outcome = ledger.outcome(ledger.submit(transaction))
+    if outcome is not None and outcome.code:
+        raise AgentError(
+            Code.REFUSED,
+            f"the coalition's rules refuse {member}'s wish to go back to block {target}: {outcome.reason}",
+            remedy="`tclearn model list` shows the blocks",
+        )
+    change = ledger.state().change(open_changes[0] if open_changes else change_id(asked))
+    if change is None:
+        raise AgentError(Code.REFUSED, "the change is not on the ledger")
+    return change
+
+
+def _is_open(state: State, change: Digest, target: int) -> bool:
+    known = state.change(change)
+    return known is not None and known.status == "asked" and known.change.target == target
+
+
+def _member(state: State, signer: Signer) -> MemberId:
+    for member in state.charter.members:
+        if member.key == signer.public:
+            return member.id
+    raise UsageError(
+        Code.UNKNOWN_SIGNER,
+        "the key is no member's",
+        expected=", ".join(state.members),
+        remedy="use the member's own key",
+    )

@@ -1,0 +1,185 @@
+"""The directory of a coalition: made once from a resolved charter, then opened for reading or for writing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.errors import AgentError, Code, StorageError, UnreachableError
+from tclearn.files import write_whole, writing
+from tclearn.identity import Signer
+from tclearn.ledger.checkpoint import Note
+from tclearn.ledger.engines.embedded import EmbeddedLedger
+from tclearn.ledger.export import write_export
+from tclearn.limits import CHARTER_BYTES_MAX
+from tclearn.protocols.tclearn import contract
+from tclearn.protocols.tclearn.contract import TCLearn
+from tclearn.protocols.tclearn.state import State
+from tclearn.store.filesystem import FilesystemStore
+
+CHARTER: Final = "charter.cbor"
+LEDGER: Final = "ledger.sqlite"
+OBJECTS: Final = "objects"
+LOG_KEY: Final = "log.key"
+DATA_KEY: Final = "data.key"
+LEDGER_SIDE_FILES: Final = tuple(LEDGER + end for end in ("-wal", "-shm", "-lock"))
+
+_SECRET: Final = 0o600
+
+
+@dataclass(frozen=True)
+class CoalitionDirectory:
+    """A coalition's files, open.
+
+    Attributes:
+        path: the directory.
+        charter: what the members agreed on.
+        contract: its rules.
+        ledger: the ledger.
+        store: the model files.
+    """
+
+    path: Path
+    charter: ResolvedCharter
+    contract: TCLearn
+    ledger: EmbeddedLedger[State]
+    store: FilesystemStore
+
+    @classmethod
+    def make(
+        cls,
+        path: Path,
+        charter: ResolvedCharter,
+        *,
+        log_key: Signer,
+        data_key: bytes,
+        clock: Callable[[], int],
+    ) -> Self:
+        """Make a coalition's directory and open it for writing; one made before with the same charter is opened.
+
+        Args:
+            path: the directory; made when it is not there.
+            charter: what the members agreed on.
+            log_key: the key that signs the ledger's heads; kept in a file that only its owner can read.
+            data_key: the key of the data IDs (32 bytes); kept likewise.
+            clock: milliseconds since 1970.
+
+        Raises:
+            AgentError: the directory belongs to another charter.
+            StorageError: it cannot be written, or is open for writing elsewhere.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        kept = path / CHARTER
+        if kept.exists() and kept.read_bytes() != charter.encode():
+            raise AgentError(
+                Code.RESUME,
+                f"{path} holds a coalition with another charter, seed, model code or data",
+                expected="the same arguments as before",
+                remedy="choose another directory",
+            )
+        for name, secret in ((LOG_KEY, log_key.seed()), (DATA_KEY, data_key)):
+            if not (path / name).exists():
+                write_whole(path / name, secret.hex().encode() + b"\n", mode=_SECRET)
+        if not kept.exists():
+            write_whole(kept, charter.encode())  # last: a directory with a charter is complete
+        return cls._open(path, charter, clock, read_only=False)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open for reading, also while another process writes.
+
+        Raises:
+            UnreachableError: there is no coalition in this directory.
+            MessageError: the charter there is not one.
+            StorageError: the ledger is not usable.
+        """
+        file = path / CHARTER
+        if not file.is_file():
+            raise UnreachableError(
+                Code.LEDGER_FILE,
+                f"there is no coalition in {path}",
+                expected=f"a directory with {CHARTER} and {LEDGER}",
+                remedy="name it with --dir; `tclearn demo` and `tclearn coalition new` make one",
+            )
+        if file.stat().st_size > CHARTER_BYTES_MAX:
+            raise StorageError(Code.TOO_LARGE, f"{file} is no charter", expected=f"at most {CHARTER_BYTES_MAX} bytes")
+        charter = ResolvedCharter.from_bytes(file.read_bytes())
+        return cls._open(path, charter, lambda: time.time_ns() // 1_000_000, read_only=True)
+
+    @classmethod
+    def _open(cls, path: Path, charter: ResolvedCharter, clock: Callable[[], int], *, read_only: bool) -> Self:
+        rules = contract(charter)
+        ledger = EmbeddedLedger(
+            path / LEDGER, rules, charter.digest, clock=clock, create=not read_only, read_only=read_only
+        )
+        return cls(path, charter, rules, ledger, FilesystemStore(path / OBJECTS))
+
+    @property
+    def state(self) -> State:
+        """The ledger's present state."""
+        return self.ledger.state()
+
+    def export(self, target: Path) -> Note:
+        """Write the whole record into one file.
+
+        Args:
+            target: the file; replaced when it is there.
+
+        Returns:
+            The checkpoint that ends the record.
+
+        Raises:
+            StorageError: the log's key is not here, or the file cannot be written.
+        """
+        with writing(target) as stream:
+            return write_export(stream, self.charter.encode(), self.ledger, self.log_key())
+
+    def log_key(self) -> Signer:
+        """The key that signs the ledger's heads; only the computer that runs the ledger has it.
+
+        Raises:
+            StorageError: it is not here, or not the charter's.
+        """
+        signer = Signer(self._secret(LOG_KEY))
+        if signer.public != self.charter.log_key:
+            raise StorageError(Code.KEY_FILE, f"{self.path / LOG_KEY} is not the key that the charter names")
+        return signer
+
+    def data_key(self) -> bytes:
+        """The key of the data IDs, 32 bytes.
+
+        Raises:
+            StorageError: it is not here.
+        """
+        return self._secret(DATA_KEY)
+
+    def close(self) -> None:
+        """Release the files."""
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        """Use as a context manager; closes at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def _secret(self, name: str) -> bytes:
+        file = self.path / name
+        try:
+            secret = bytes.fromhex(file.read_text(encoding="ascii").strip())
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                Code.KEY_FILE,
+                f"{file} is missing or is no key",
+                expected="64 hexadecimal digits",
+                remedy="run this where the coalition's ledger is kept, or restore the file",
+            ) from error
+        if len(secret) != 32:
+            raise StorageError(Code.KEY_FILE, f"{file} is no key", expected="64 hexadecimal digits")
+        return secret

@@ -1,0 +1,172 @@
+"""The charter in words, who the members are, and the digest to read aloud."""
+
+from __future__ import annotations
+
+import math
+
+from tclearn.coalition.draw import committee_size
+from tclearn.coalition.quorum import faulty_max, quorum
+from tclearn.page import text
+from tclearn.page.certificate import hyperparameter, hyperparameters
+from tclearn.page.facts import Facts
+from tclearn.page.markup import Child, Html, el, join
+from tclearn.page.overview import rule_words
+from tclearn.page.tables import facts as listed
+from tclearn.page.tables import fold, heading, number, row, section, table
+
+_LEVELS = {"A": "the model is open to everybody; the data never leaves its owner"}
+_TURNS = {
+    "lease": "in turn; a member that lets its time pass is skipped",
+    "free": "whoever comes first; the first accepted candidate wins",
+}
+
+
+def charter(facts: Facts) -> Html:
+    """The section."""
+    return section(
+        "charter",
+        "The charter",
+        el(
+            "p",
+            "What the members have agreed on. Its digest names the coalition, and every signature binds it. Read aloud, "
+            "it is compared by telephone:",
+        ),
+        text.telephone(facts.charter.digest),
+        listed([*_model(facts), *_task(facts), *_decisions(facts), *_training(facts)]),
+        _changes(facts),
+        el("h3", "Members and keys"),
+        _members(facts),
+    )
+
+
+def _model(facts: Facts) -> list[tuple[Child, Child]]:
+    charter, model = facts.charter, facts.charter.model
+    arguments = ", ".join(f"{name} = {value}" for name, value in sorted(model.arguments.items()))
+    layout = [
+        row(tensor.name, tensor.dtype, " × ".join(map(str, tensor.shape)) or "a single number")
+        for tensor in model.layout
+    ]
+    parameters = sum(math.prod(tensor.shape) for tensor in model.layout)
+    what = f"{text.plural(len(model.layout), 'tensor')}, {text.plural(parameters, 'parameter')}"
+    return [
+        ("Protocol", f"{charter.protocol}, level {charter.level}: {_LEVELS.get(charter.level, 'see its documentation')}"),
+        ("Contracts", ", ".join(charter.contracts)),
+        ("Model", el("code", f"{model.factory}({arguments})", class_="wrap")),
+        ("Its source", ["the file with the digest ", text.hexadecimal(model.source), " that each member installs itself"]),
+        ("Its shape", fold(what, table(["tensor", "type", "shape"], layout, caption="tensors"), css="inline")),
+        ("M₀", [f"drawn from the seed {model.seed}; parameters digest ", text.hexadecimal(model.initial)]),
+        ("Trainer", charter.trainer),
+    ]
+
+
+def _task(facts: Facts) -> list[tuple[Child, Child]]:
+    task = facts.charter.task
+    local = (
+        f"{text.ppm(task.local_share_ppm * 100)} % of each contribution is put aside for the contributor’s local test set L"
+        if task.local_share_ppm
+        else "nothing is put aside from the contributions"
+    )
+    published = "numbers" if facts.charter.local_results == "counts" else "votes, no numbers"
+    return [
+        ("Measured", f"{text.metric(task.metric)}, 0 to 1"),
+        ("Global test set G", [f"{text.plural(task.global_n, 'record')}, digest ", text.hexadecimal(task.global_test)]),
+        ("Local test sets L", f"{local}; what is published of results on L: {published}"),
+    ]
+
+
+def _decisions(facts: Facts) -> list[tuple[Child, Child]]:
+    charter, acceptance, schedule = facts.charter, facts.charter.acceptance, facts.charter.schedule
+    members = len(charter.members)
+    size = committee_size(members)
+    whole = "all but the proposer" if size == members - 1 else "drawn by strength, the proposer left out"
+    further = "".join(f", {name} {hyperparameter(name, value)}" for name, value in sorted(acceptance.arguments.items()))
+    return [
+        (
+            "Acceptance rule",
+            f"{acceptance.rule}, λ {text.ppm(acceptance.lambda_ppm)}{further}: "
+            f"{rule_words(acceptance.rule, acceptance.lambda_ppm)}",
+        ),
+        (
+            "Validators",
+            f"{size} per candidate, {whole}; {quorum(size)} yes accept, {size - quorum(size) + 1} no reject; "
+            f"{schedule.attempts} committees at most",
+        ),
+        (
+            "Made for",
+            f"up to {text.plural(faulty_max(members), 'faulty member')} of {members}: fewer than a third, with one member an "
+            "organisation, never get a candidate accepted alone",
+        ),
+        ("Turns", _TURNS.get(schedule.turns, schedule.turns)),
+        (
+            "Time for",
+            f"a turn {text.duration(schedule.turn_ms)}, verdicts {text.duration(schedule.verdict_ms)} (and again to show "
+            f"them), sealing {text.duration(schedule.seal_ms)}",
+        ),
+        ("Smallest contribution", text.plural(schedule.minimum_batch, "record")),
+        ("End", _stop(facts)),
+    ]
+
+
+def _stop(facts: Facts) -> str:
+    schedule = facts.charter.schedule
+    stops = []
+    if schedule.stop_blocks is not None:
+        stops.append(f"at block {schedule.stop_blocks}")
+    if schedule.stop_until_ms is not None:
+        stops.append(f"at {text.moment(schedule.stop_until_ms)}")
+    if schedule.stop_performance_ppm is not None:
+        stops.append(f"at {text.ppm(schedule.stop_performance_ppm)} on G")
+    return ", or ".join(stops) + ("; whichever comes first" if len(stops) > 1 else "")
+
+
+def _training(facts: Facts) -> list[tuple[Child, Child]]:
+    charter, rate = facts.charter, facts.charter.learning_rate
+    pairs: list[tuple[Child, Child]] = [("Hyper-parameters", hyperparameters(charter.hyperparameters))]
+    if facts.state.hyperparameters != charter.hyperparameters:
+        pairs.append(("In force now", hyperparameters(facts.state.hyperparameters)))
+    if rate is not None:
+        words = f"{rate.rule}: × {text.ppm(rate.factor_ppm)} after more than {text.plural(rate.patience, 'block')} "
+        words += f"without a new best, never below {text.ppm(rate.minimum_ppm)}"
+        pairs.append(("Learning rate", words))
+    search = "shorter steps may be tried on the proposer’s own hold-out" if charter.step_search else "none"
+    reverts = charter.governance.may_propose_revert
+    return [
+        *pairs,
+        ("Step search", search),
+        ("May be changed", ", ".join(charter.governance.may_change) or "nothing"),
+        ("May ask for a revert", join(reverts, ", ") if reverts else "any member"),
+        ("Key of the data IDs", ["digest ", text.hexadecimal(charter.data_key)]),
+        ("Log key", text.hexadecimal(charter.log_key)),
+    ]
+
+
+def _changes(facts: Facts) -> Html | None:
+    rows = []
+    for name in facts.state.changes():
+        asked = facts.state.change(name)
+        if asked is None:
+            continue
+        change = asked.change
+        what = f"revert to block {change.target}" if change.target is not None else hyperparameters(change.values or {})
+        approvals = f"{len(asked.approvals)}: {', '.join(asked.approvals)}"
+        rows.append(row(what, asked.asked_by, approvals, asked.status, number(asked.entry)))
+    if not rows:
+        return None
+    head: list[Child] = ["change", "asked by", "approved by", "status", heading("ledger entry", "num")]
+    return el("div", el("h3", "Changes asked for"), table(head, rows, caption="changes"))
+
+
+def _members(facts: Facts) -> Html:
+    origins = {"os": "random", "seed": "from a printed seed"}
+    rows = [
+        row(
+            member.id,
+            origins.get(member.origin, member.origin),
+            text.hexadecimal(member.key),
+            text.hexadecimal(member.seed_tip),
+            text.hexadecimal(member.certificate) if member.certificate else "none",
+        )
+        for member in facts.charter.members
+    ]
+    head = ["member", "keys", "Ed25519 public key", "tip of its seed chain", "root certificate (SHA-256)"]
+    return table(head, rows, caption="members", css="keys")
