@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 
+from tclearn.coalition.charter import Charter
 from tclearn.coalition.evidence import Evidence, Paired
+from tclearn.encoding import digest
 from tclearn.learning.parameters import Parameters
-from tclearn.learning.trainer import Contribution, DataId, Work
+from tclearn.learning.trainer import Contribution, DataId, LocalData, Task, Trainer, Work
 
 GLOBAL_N = 100
 
 
+def no_model() -> None:
+    """Stands in for the model factory that a charter names."""
+
+
 @dataclass
 class NullTrainer:
-    """Offers the model with one number changed, and finds every candidate equally good.
+    """Offers the model with a few numbers changed and one record that nobody has, and finds all models equally good.
+
+    It keeps nothing: what it does next follows from what the ledger has, as with a trainer that does work.
 
     Attributes:
         member: distinguishes the data IDs of members.
@@ -26,18 +35,19 @@ class NullTrainer:
 
     member: str
     size: int
-    _offered: int = 0
 
     def initial(self, seed: int) -> Parameters:
         """See ``Trainer.initial``."""
         return Parameters({"w": np.zeros(self.size, dtype=np.float32)})
 
-    def train(self, start: Parameters, work: Work) -> Contribution:
+    def train(self, start: Parameters, work: Work) -> Contribution | None:
         """See ``Trainer.train``."""
-        self._offered += 1
         changed = start["w"].copy()
-        changed[0] = np.float32(work.seed % (1 << 24))
-        return Contribution(Parameters({"w": changed}), (self._record(),), 0)
+        mark = np.frombuffer(work.seed.to_bytes(8, "little"), np.uint8)
+        changed[: mark.size] = mark[: self.size]
+        changed.flags.writeable = False  # so that it need not be copied again
+        fresh = next(record for record in map(self._record, count()) if record not in work.used)
+        return Contribution(Parameters({"w": changed}), (fresh,), 0)
 
     def measure(self, reference: Parameters, candidate: Parameters, used: Container[DataId]) -> Evidence:
         """See ``Trainer.measure``."""
@@ -47,5 +57,39 @@ class NullTrainer:
         """See ``Trainer.model``."""
         return parameters
 
-    def _record(self) -> DataId:
-        return f"{self.member}/{self._offered}".encode().rjust(16, b"\0")[-16:]
+    def _record(self, number: int) -> DataId:
+        return digest("null record", self.member, number)[:16]
+
+
+@dataclass(frozen=True)
+class NullRecipe:
+    """Binds null trainers; a member's data are its name.
+
+    Attributes:
+        size: float32 parameters of the model.
+    """
+
+    size: int = 8
+
+    def hyperparameters(self) -> Mapping[str, int]:
+        """See ``Recipe.hyperparameters``."""
+        return {"epochs": 1}
+
+    def bind(self, task: Task, data: LocalData) -> Trainer:
+        """See ``Recipe.bind``."""
+        return NullTrainer(str(data.training), self.size)
+
+
+def null_charter(blocks: int, **changes: Any) -> Charter:
+    """The charter of a coalition of null trainers, which runs until it has so many blocks."""
+    return Charter(**{"name": "null", "model": no_model, "metric": "accuracy", "blocks": blocks, **changes})
+
+
+def null_members(n: int) -> dict[str, str]:
+    """Members by name, with what ``NullRecipe`` takes for their data."""
+    return {name: name for name in (f"m{i:02d}" for i in range(n))}
+
+
+def null_global_test() -> tuple[np.ndarray, np.ndarray]:
+    """A global test set of the size that null trainers report."""
+    return np.zeros((GLOBAL_N, 1), dtype=np.float32), np.zeros(GLOBAL_N, dtype=np.int64)

@@ -16,6 +16,6 @@ settings.register_profile(
 # In CI the same examples every time: what was green stays green until the code changes.
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 # `make test-all` searches longer.
-settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=300)
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))

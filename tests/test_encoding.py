@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tclearn.encoding import Value, decode, digest, encode, encode_normal
+from tclearn.encoding import Value, decode, digest, encode, encode_normal, head, read_head
 from tclearn.errors import Code, MessageError
 from tclearn.limits import ENCODING_DEPTH_MAX, TRANSACTION_BYTES_MAX
 
@@ -243,6 +243,35 @@ def test_text_that_utf8_cannot_express_is_refused() -> None:
 def test_subclasses_encode_as_what_they_are() -> None:
     assert encode(Code.ENCODING) == encode(301)
     assert encode(OrderedDict(bb=1, a=(2,))) == encode({"a": [2], "bb": 1})
+    assert type(encode_normal(Code.ENCODING)[1]) is int
+
+
+@given(st.integers(0, 7), st.integers(0, (1 << 64) - 1), st.binary(max_size=3), st.binary(max_size=3))
+@example(2, 23, b"", b"")
+@example(2, 24, b"", b"")
+@example(2, 255, b"", b"")
+@example(2, 256, b"", b"")
+@example(2, 65535, b"", b"")
+@example(2, 65536, b"", b"")
+@example(2, (1 << 32) - 1, b"", b"")
+@example(2, 1 << 32, b"", b"")
+def test_heads_are_the_shortest_and_read_back(major: int, argument: int, before: bytes, after: bytes) -> None:
+    written = head(major, argument)
+    natural = rfc8949(argument)  # the head of a natural number is the number itself
+    assert written == bytes([natural[0] | major << 5]) + natural[1:]
+    assert read_head(before + written + after, len(before)) == (argument, len(before) + len(written))
+
+
+def test_a_head_holds_64_bits() -> None:
+    with pytest.raises(MessageError):
+        head(0, 1 << 64)
+
+
+@given(st.binary(max_size=12), st.integers(0, 20))
+def test_reading_a_head_never_fails_and_goes_on(data: bytes, at: int) -> None:
+    argument, behind = read_head(data, at)
+    assert 0 <= argument < 1 << 64
+    assert behind > at
 
 
 @pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}], ids=["arrays", "maps"])

@@ -93,7 +93,7 @@ def signer(name: str) -> Signer:
 
 
 def member(name: str, **changes: Any) -> MemberRecord:
-    values = {"key": signer(name).public, "seed_tip": tip(digest("chain", name), 4), "origin": "os"}
+    values: dict[str, Any] = {"key": signer(name).public, "seed_tip": tip(digest("chain", name), 4), "origin": "os"}
     values |= {"certificate": digest("certificate", name)} | changes
     return MemberRecord(MemberId(name), **values)
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.coalition.charters import EVERY_KEY, TOML, G, facts
 
 from tclearn.coalition.charter import Charter, LearningRate
 from tclearn.coalition.charter_file import TABLES
 from tclearn.coalition.resolve import resolve
 from tclearn.errors import CharterError, Code
 from tclearn.limits import CHARTER_BYTES_MAX
-from tests.coalition.charters import EVERY_KEY, TOML, G, facts
 
 
 def refusal(text: str) -> CharterError:
@@ -126,7 +127,6 @@ def test_dates_may_be_written_as_dates() -> None:
         ("[task]", "[tasks]", "the unknown table [tasks]", "did you mean 'task'?"),
         ("[coalition]", "speed = 1\n[coalition]", "the key 'speed' outside any table", "keys in their tables"),
         ("[coalition]", "lambda = 1\n[coalition]", "the key 'lambda' outside any table", "the table [acceptance]"),
-        ("[coalition]", "task = 1\n[coalition2]", "task is 1", "a table [task]"),
         ("lambda =", "turns = 'free'\nlambda =", "[acceptance] has the unknown key 'turns'", "the table [schedule]"),
         ("blocks = 28", "block = 28", "stop has the unknown key 'block'", "did you mean 'blocks'?"),
         ("{ blocks = 28 }", "28", "[schedule] stop is 28", "write stop = { blocks = 28 }"),
@@ -150,6 +150,13 @@ def test_every_mistake_names_its_place(old: str, new: str, key: str, expected: s
     message = str(refusal(TOML.replace(old, new)))
     assert key in message
     assert expected in message
+
+
+def test_a_table_that_is_none_is_refused() -> None:
+    for table in (*TABLES, "hyperparameters"):
+        error = refusal(f"{table} = 1")
+        assert error.what == f"{table} is 1"
+        assert error.expected == f"a table [{table}]"
 
 
 def test_unknown_keys_have_a_code_of_their_own() -> None:
@@ -212,3 +219,20 @@ def test_a_damaged_file_is_read_or_refused_by_code(data: st.DataObject) -> None:
         Charter.from_toml(text)
     except CharterError as error:
         assert error.what
+
+
+def test_the_specification_has_every_key() -> None:
+    text = Path(__file__).parents[2].joinpath("docs/formats/charter.md").read_text()
+    _, _, rest = text.partition("## Keys")
+    table = ""
+    documented: dict[str, set[str]] = {}
+    for line in rest.partition("## Canonical")[0].splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) > 3 and cells[2].startswith("`"):
+            table = cells[1].strip("`[]") or table
+            documented.setdefault(table, set()).add(cells[2].strip("`"))
+    usual = documented.pop("hyperparameters")
+    assert usual == {"epochs", "batch_size", "learning_rate"}
+    assert documented == {name: set(keys) for name, keys in TABLES.items()}
+    example = text.partition("```toml")[2].partition("```")[0]
+    assert Charter.from_toml(example).name == "bladder-ct"

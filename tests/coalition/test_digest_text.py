@@ -21,7 +21,14 @@ def test_sixteen_groups_of_four() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [TEXT.upper(), TEXT.replace("-", " "), TEXT.replace("-", ""), TEXT.replace("-", "\n\t"), f"  SHA256:{TEXT} ", TEXT.replace("-", "–")],
+    [
+        TEXT.upper(),
+        TEXT.replace("-", " "),
+        TEXT.replace("-", ""),
+        TEXT.replace("-", "\n\t"),
+        f"  SHA256:{TEXT} ",
+        TEXT.replace("-", "–"),
+    ],
 )
 def test_grouping_and_case_do_not_matter(text: str) -> None:
     assert same_digest(text, DIGEST)

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from tests.ledger.notes import Clock, World
 
 from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.engines.memory import MemoryLedger
-from tests.ledger.notes import Clock, World
 
 
 @pytest.fixture

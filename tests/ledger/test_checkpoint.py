@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ledger.notes import signer
 
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, MessageError
@@ -17,7 +18,6 @@ from tclearn.ledger.checkpoint import Note, body, origin, sign
 from tclearn.ledger.contract import Head
 from tclearn.ledger.cosigning import CosignedHeads, cosign, cosigned_note, quorum, verify_cosignature
 from tclearn.limits import EXPORT_NOTE_BYTES_MAX
-from tests.ledger.notes import signer
 
 COALITION = Digest(hashlib.sha256(b"a charter").digest())
 HEAD = Head(12, Digest(b"r" * 32), Digest(b"s" * 32), 1_700_000_000_123)
@@ -135,7 +135,7 @@ LINES = body(COALITION, HEAD).decode().splitlines()
         NOTE + "— a b\n".encode(),
         NOTE + "— a\u00a0b AAAAAAAA\n".encode(),
         NOTE + "— a+b AAAAAAAA\n".encode(),
-        NOTE + "-- a AAAAAAAA\n".encode(),
+        NOTE + b"-- a AAAAAAAA\n",
         NOTE + b"\xff\n",
         b"",
     ],

@@ -7,15 +7,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
-from pycose.keys import OKPKey
-from pycose.messages import Sign1Message
+from pycose.keys.okp import OKPKey
+from pycose.messages.sign1message import Sign1Message
+from tests.ledger.notes import FOREVER_MS, World, signer
 
 from tclearn.encoding import Digest, Value, decode, encode
 from tclearn.errors import Code, MessageError
 from tclearn.identity import public_key
 from tclearn.ledger import Call, Entry, Transaction
 from tclearn.limits import ENTRY_BYTES_MAX, TRANSACTION_BYTES_MAX
-from tests.ledger.notes import FOREVER_MS, World, signer
 
 COALITION = Digest(bytes(range(32)))
 KEY = signer("somebody")
@@ -57,9 +57,9 @@ def test_pycose_verifies_a_transaction() -> None:
     protected, unprotected, payload, signature = cbor2.loads(signed().raw).value
     message = Sign1Message.from_cose_obj([protected, dict(unprotected), payload, signature], True)
     message.key = OKPKey.from_dict({"KTY": "OKP", "CURVE": "ED25519", "X": bytes(KEY.public)})
-    message.external_aad = b"TCLearn/tx/v1" + COALITION
+    message.external_aad = b"TCLearn/tx/v1" + COALITION  # type: ignore[misc]
     assert message.verify_signature()
-    message.external_aad = b"TCLearn/tx/v1" + bytes(32)
+    message.external_aad = b"TCLearn/tx/v1" + bytes(32)  # type: ignore[misc]
     assert not message.verify_signature()
 
 

@@ -11,6 +11,7 @@ from tclearn.limits import TRANSACTION_LIFETIME_MS
 S = TypeVar("S")
 
 RETRY_AFTER_MS = 60_000
+_FAR_MS = 1 << 42
 
 
 class Role(Protocol[S]):
@@ -52,17 +53,29 @@ class Agent(Generic[S]):
         for duty in self.role.contract.duties(self.ledger.state(), self.site.member, now_ms):
             if self._not_before_ms.get(duty.id, 0) > now_ms:
                 continue
-            call = self.site.outbox.get(duty.id) or self.role.perform(duty, self.ledger, self.site)
-            if call is not None:
+            call = self.site.outbox.get(duty.id)
+            if call is None:
+                call = self.role.perform(duty, self.ledger, self.site)
+                if call is None:
+                    continue
                 self.site.outbox.put(duty.id, call)
-                self._submit(duty, call)
-                return True
+            self._submit(duty, call)
+            return True
         return False
 
     def due_ms(self) -> int | None:
         """The nearest deadline among this member's duties; ``None``: no deadline."""
         duties = self.role.contract.duties(self.ledger.state(), self.site.member, self.ledger.time_ms())
         return min((duty.due_ms for duty in duties if duty.due_ms is not None), default=None)
+
+    def awaits(self) -> bool:
+        """Whether time alone will bring this member another duty: somebody's deadline runs."""
+        state, now_ms = self.ledger.state(), self.ledger.time_ms()
+        now, later = (
+            {duty.id for duty in self.role.contract.duties(state, self.site.member, time_ms)}
+            for time_ms in (now_ms, now_ms + _FAR_MS)
+        )
+        return not later <= now
 
     def _submit(self, duty: Duty, call: Call) -> None:
         transaction = Transaction.signed(

@@ -60,13 +60,7 @@ class FileOutbox:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._database = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
-            self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.execute("BEGIN EXCLUSIVE")
-            self._database.execute(_SCHEMA)
-            self._database.execute("COMMIT")
+            self._database = _opened(path)
         except sqlite3.OperationalError as error:
             raise StorageError(
                 Code.OUTBOX_LOCKED,
@@ -87,10 +81,10 @@ class FileOutbox:
     def put(self, duty: Digest, call: Call) -> None:
         """See ``Outbox.put``."""
         try:
-            self._database.execute("INSERT OR IGNORE INTO decided VALUES (?, ?)", (duty, call.encode()))
+            put = self._database.execute("INSERT OR IGNORE INTO decided VALUES (?, ?)", (duty, call.encode()))
         except sqlite3.Error as error:
             raise StorageError(Code.STORE_FAILED, f"the outbox {self._path} cannot be written: {error}") from error
-        if self.get(duty) != call:
+        if not put.rowcount and self.get(duty) != call:
             raise _conflict(duty)
 
     def close(self) -> None:
@@ -104,6 +98,21 @@ class FileOutbox:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    try:
+        database.execute("PRAGMA locking_mode=EXCLUSIVE")
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("BEGIN EXCLUSIVE")
+        database.execute(_SCHEMA)
+        database.execute("COMMIT")
+    except BaseException:
+        database.close()  # with its locks: whoever mends the cause can open it at once
+        raise
+    return database
 
 
 def _conflict(duty: Digest) -> AgentError:

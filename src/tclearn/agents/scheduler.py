@@ -49,7 +49,7 @@ def run(
             if not on_entry():
                 return
             continue
-        dues = [due for agent in agents if (due := agent.due_ms()) is not None]
-        if not dues:
+        if not any(agent.awaits() for agent in agents):
             return
-        clock.wait(min(IDLE_MS, max(1, min(dues) - clock())))
+        dues = [due - clock() for agent in agents if (due := agent.due_ms()) is not None]
+        clock.wait(max(1, min([IDLE_MS, *dues])))

@@ -101,7 +101,7 @@ def _summarise(result: DemoResult) -> None:
     else:
         say("no increment was accepted")
     say(f"\nreport  {directory / 'report.html'}     model  {directory / 'model.safetensors'}")
-    say(f"record  {result.export.path}     check it:  tclearn ledger verify {result.export.path}", markup=False)
+    say(f"record  {result.export.path}     check it:  tclearn ledger verify {result.export.path}")
 
 
 def _progress(as_json: bool) -> AbstractContextManager[Status | None]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from tclearn.cli.coalition import app as coalition
 from tclearn.cli.data import app as data
@@ -15,7 +15,7 @@ from tclearn.cli.member import app as member
 from tclearn.cli.model import app as model
 from tclearn.cli.output import messages, show_error, unexpected
 from tclearn.cli.status import status
-from tclearn.errors import TCLearnError
+from tclearn.errors import Code, TCLearnError, UsageError
 
 app = typer.Typer(
     name="tclearn",
@@ -40,13 +40,13 @@ def main() -> None:
     as_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         code = stop.exit_code
-    except click.Abort:
+    except typer.Abort:
         messages.print("stopped")
         code = 130
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        show_error(UsageError(Code.USAGE, error.format_message(), remedy="tclearn --help"), as_json=as_json)
         code = 2
     except TCLearnError as error:
         show_error(error, as_json=as_json)

@@ -94,7 +94,7 @@ def revert(
     if as_json:
         print_json({"target": block, "approvals": list(change.approvals), "needed": needed, "done": done, "tip": tip})
         return
-    say(f"approved by {len(change.approvals)} of {needed} needed: {', '.join(change.approvals)}", markup=False)
+    say(f"approved by {len(change.approvals)} of {needed} needed: {', '.join(change.approvals)}")
     if done:
         say(f"block {tip} restores the model, strengths and data IDs of block {block}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from tclearn.coalition.evidence import MILLION, Paired
@@ -42,7 +43,7 @@ class Vote(Record):
     deviating: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block(Record):
     """One step of the model.
 
@@ -90,7 +91,7 @@ class Block(Record):
     general: MemberId | None
     members: Digest
 
-    @property
+    @cached_property
     def hash(self) -> Digest:
         """The block hash: a digest over all fields."""
         return digest("tclearn/block/1", self.to_value())

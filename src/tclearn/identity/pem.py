@@ -43,7 +43,9 @@ def read_pem(text: bytes) -> list[Block]:
     Raises:
         ValueError: there is anything but well-formed blocks; the message names the line.
     """
-    lines = text.replace(b"\r\n", b"\n").strip(b"\n") + b"\n"
+    lines = text.replace(b"\r\n", b"\n").strip(b"\n")
+    if lines:
+        lines += b"\n"
     blocks = []
     at = 0
     while at < len(lines):

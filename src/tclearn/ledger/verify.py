@@ -238,7 +238,7 @@ def _extended(since: Head | bytes, coalition: Digest, log_key: PublicKey, replic
             since = note.head
     except MessageError as error:
         raise VerificationError(Code.RECORD_EXTENSION, f"the remembered checkpoint: {error.what}") from error
-    if since.size > len(replica) or replica.head(since.size) != since:
+    if not 0 <= since.size <= len(replica) or replica.head(since.size) != since:
         raise VerificationError(
             Code.RECORD_EXTENSION,
             f"the record of {len(replica)} entries does not extend the remembered head of {since.size}",

@@ -133,7 +133,7 @@ def _by_member(facts: Facts, chained: ChainedBlock) -> Html:
             )
         )
     size = len(block.committee)
-    caption = f"Votes and endorsements: {quorum(size)} of {size} are needed of each" if size else "Members"
+    caption = f"Votes and endorsements; of each, {quorum(size)} of the committee’s {size} are needed" if size else "Members"
     return table(head, rows, caption=caption, css="by-member")
 
 
@@ -141,12 +141,14 @@ def _measured(result: Paired | None) -> Html:
     if result is None:
         return number(text.NONE)
     if result.scale == result.n:
+        value = f"{result.candidate / result.scale:.4f}"
         words = f"{text.whole(result.candidate)} of {text.whole(result.n)}, was {text.whole(result.reference)}"
-        words += f" (+{text.whole(result.gained)} −{text.whole(result.lost)})"
+        change = el("small", f"gained {text.whole(result.gained)}, lost {text.whole(result.lost)}")
     else:
-        words = f"{text.plural(result.n, 'record')}, was {result.reference / result.scale:.6f}"
-    decimals = 4 if result.scale == result.n else 6
-    return number([f"{result.candidate / result.scale:.{decimals}f}", el("small", words)])
+        value = f"{result.candidate / result.scale:.6f}"
+        words = f"was {result.reference / result.scale:.6f}"
+        change = el("small", f"on {text.plural(result.n, 'record')}")
+    return number([value, el("small", words), change])
 
 
 def _check(block: Block, summary: Summary) -> Html:

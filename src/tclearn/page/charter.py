@@ -158,6 +158,7 @@ def _changes(facts: Facts) -> Html | None:
 
 def _members(facts: Facts) -> Html:
     origins = {"os": "random", "seed": "from a printed seed"}
+    known = {member.id: member for member in facts.charter.members}
     rows = [
         row(
             member.id,
@@ -166,7 +167,7 @@ def _members(facts: Facts) -> Html:
             text.hexadecimal(member.seed_tip),
             text.hexadecimal(member.certificate) if member.certificate else "none",
         )
-        for member in facts.charter.members
+        for member in map(known.__getitem__, facts.members)
     ]
     head = ["member", "keys", "Ed25519 public key", "tip of its seed chain", "root certificate (SHA-256)"]
     return table(head, rows, caption="members", css="keys")

@@ -17,6 +17,7 @@ _MARGIN: Final = (34.0, 16.0, 46.0, 46.0)  # top, right, bottom, left
 _LABELS: Final = 148.0
 _STRIP: Final = 26.0
 _LABEL_GAP: Final = 16.0
+_DENSE: Final = 12.0
 _LABELLED_MARKS_MAX: Final = 12
 _SHAPES: Final = (
     "M-3.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0Z",
@@ -74,7 +75,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What to draw.
+    """What to draw. What lies far below the main line gets a strip of its own, outside the scale.
 
     Attributes:
         title: the chart in a sentence, for those who do not see it.
@@ -82,8 +83,7 @@ class Chart:
         y_label: what the vertical axis measures.
         x_range: first and last whole number on the horizontal axis.
         lines: the series; the first are drawn last, on top.
-        marks: crosses that belong to no series. One that lies far below the lines is put on a strip of its own, so that
-            it does not flatten them.
+        marks: crosses that belong to no series.
         rules: whole numbers with a vertical line, and what happened there.
         bounds: numbers beyond cannot occur.
     """
@@ -98,19 +98,14 @@ class Chart:
     bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
-    def y_range(self) -> tuple[float, float]:
-        """Lowest and highest number to show, those off the scale left out."""
-        numbers = [point.y for line in self.lines for point in line.points] + [mark.y for mark in self.marks]
-        shown = [number for number in numbers if not self.off_scale(number)] or list(self.bounds)
-        return min(shown), max(shown)
+    def numbers(self) -> list[float]:
+        """All that is to be drawn."""
+        return [point.y for line in self.lines for point in line.points] + [mark.y for mark in self.marks]
 
-    def off_scale(self, number: float) -> bool:
-        """Whether a number lies so far below the main line that it would flatten it.
-
-        One bad candidate, or one member that reports nonsense, must not make the rest unreadable.
-        """
-        main = [point.y for line in self.lines if line.style == "main" for point in line.points]
-        return bool(main) and number < scale_floor(main)
+    @property
+    def floor(self) -> float:
+        """The lowest number on the scale: one bad candidate, or one nonsensical report, must not flatten the rest."""
+        return scale_floor([point.y for line in self.lines if line.style == "main" for point in line.points])
 
 
 def scale_floor(main: Sequence[float]) -> float:
@@ -128,11 +123,12 @@ def line_chart(chart: Chart, *, width: float, height: float, labels: bool) -> Ht
         labels: whether names stand at the ends of lines; without, a legend has to tell them apart.
     """
     top, right, bottom, left = _MARGIN
-    numbers = [point.y for line in chart.lines for point in line.points] + [mark.y for mark in chart.marks]
-    strip = any(map(chart.off_scale, numbers))
+    lowest = chart.floor
+    shown = [number for number in chart.numbers if number >= lowest] or list(chart.bounds)
+    strip = min(chart.numbers, default=lowest) < lowest
     floor = height - bottom - (_STRIP if strip else 0)
     parts = max(3, int((floor - top) / 44))
-    y = _Vertical(*round_interval(*chart.y_range, parts, chart.bounds), floor, top)
+    y = _Vertical(*round_interval(min(shown), max(shown), parts, chart.bounds), floor, top)
     first, last = chart.x_range
     x = Scale(first - 0.6, last + 0.3, left, width - (_LABELS if labels else right))
     body: list[Html] = [_strip(x, floor)] if strip else []
@@ -143,7 +139,9 @@ def line_chart(chart: Chart, *, width: float, height: float, labels: bool) -> Ht
     body += [_mark(mark, x, y, numbered) for mark in chart.marks]
     if labels:
         body += _end_labels(chart.lines, x, y)
-    return el("svg", el("title", chart.title), body, viewBox=f"0 0 {width:g} {height:g}", role="img", class_="chart")
+    dense = " dense" if x(1) - x(0) < _DENSE else ""
+    size = f"0 0 {width:g} {height:g}"
+    return el("svg", el("title", chart.title), body, viewBox=size, role="img", class_=f"chart{dense}")
 
 
 def sparkline(values: Sequence[float], *, low: float, high: float, title: str) -> Html:

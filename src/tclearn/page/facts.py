@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -48,7 +49,7 @@ class Facts:
     def __init__(self, state: State) -> None:
         self.state = state
         self.charter: ResolvedCharter = state.charter
-        self.members: tuple[MemberId, ...] = state.members
+        self.members: tuple[MemberId, ...] = tuple(in_order(state.members))
         self.steps: list[Step] = history(state)
         self.blocks: list[ChainedBlock] = list(state.blocks())
         self.candidates: list[Candidate] = [state.candidate(number) for number in range(state.candidates)]
@@ -119,6 +120,17 @@ class Facts:
     @cached_property
     def _by_block(self) -> dict[int, Step]:
         return {step.block: step for step in self.steps if step.block is not None}
+
+
+def in_order(members: Iterable[MemberId]) -> list[MemberId]:
+    """Names as people sort them: ``hospital-2`` before ``hospital-10``."""
+
+    def key(member: MemberId) -> list[tuple[int, int, str]]:
+        # Every other piece is a number; a number comes before a word.
+        pieces = re.split(r"([0-9]+)", member)
+        return [(0, int(piece), "") if at % 2 else (1, 0, piece) for at, piece in enumerate(pieces)]
+
+    return sorted(members, key=key)
 
 
 def vote_shown(step: Step, ballot: Ballot) -> str:

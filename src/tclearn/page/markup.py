@@ -25,7 +25,8 @@ def escape(text: str) -> Html:
     Control characters and those that turn the direction of writing are shown by their number: what a name looks like
     is what it is.
     """
-    return Html("".join(map(_visible, html.escape(text))))
+    escaped = html.escape(text)
+    return Html(escaped if escaped.isprintable() else "".join(map(_visible, escaped)))
 
 
 def el(name: str, /, *children: Child, **attributes: str | int | None) -> Html:

@@ -6,7 +6,7 @@ import shlex
 
 from tclearn.coalition.quorum import head_quorum
 from tclearn.page import text
-from tclearn.page.facts import Facts
+from tclearn.page.facts import Facts, in_order
 from tclearn.page.markup import Child, Html, el, join
 from tclearn.page.summary import Summary
 from tclearn.page.tables import facts as listed
@@ -56,7 +56,7 @@ def _sentence(facts: Facts) -> list[Child]:
 
 
 def _simulated(facts: Facts, summary: Summary) -> Html | None:
-    seeded = [member.id for member in facts.charter.members if member.origin == "seed"]
+    seeded = in_order(member.id for member in facts.charter.members if member.origin == "seed")
     if not seeded:
         return None
     everybody = len(seeded) == len(facts.members)
@@ -141,7 +141,7 @@ def _record(facts: Facts, summary: Summary) -> Html:
         head = [
             f"{text.moment(cosigned.head.time_ms)}, over {covers} of the {text.whole(summary.entries)} entries, by "
             f"{len(cosigned.members)} of {members} members ({head_quorum(members)} are needed): ",
-            join(cosigned.members, ", "),
+            join((el("span", member, class_="who") for member in in_order(cosigned.members)), ", "),
         ]
     pairs: list[tuple[Child, Child]] = [
         ("Coalition", el("code", summary.coalition, class_="hash")),

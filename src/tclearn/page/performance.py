@@ -138,6 +138,8 @@ def _caption(facts: Facts, series: _Series) -> list[Child]:
                 "A hollow point was measured beside a later candidate: nobody votes on its own increment, and not "
                 "everybody is drawn. "
             )
+        if sum(any(of) for of in series.values()) > COLOURS:
+            words.append("Of so many members only the highest and the lowest at the end are named. ")
     if any(True for _ in _rejected(facts)):
         words.append("× is a rejected candidate, between the block it was trained from and the one it did not become. ")
     words.append("Point at anything for its numbers.")

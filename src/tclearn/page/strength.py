@@ -15,6 +15,7 @@ from tclearn.page.markup import Html, el
 from tclearn.page.tables import figure, fold, heading, link, number, row, section, table
 
 _STRONGEST: Final = 5
+_PROPORTION: Final = 4
 _TITLE: Final = "Strengths: who is drawn to test"
 
 
@@ -23,19 +24,20 @@ def strength(facts: Facts) -> Html:
     if facts.state.tip == 0:
         equal = f"Nobody has contributed yet: every member’s strength is 1/{len(facts.members)}."
         return section("strength", _TITLE, el("p", equal, class_="quiet"))
+    first = _settled(facts)
     chart = Chart(
         title="strength of every member after each block",
         x_label="block",
         y_label="strength S",
-        x_range=(0, facts.state.tip),
-        lines=tuple(_lines(facts)),
+        x_range=(first, facts.state.tip),
+        lines=tuple(_lines(facts, first)),
         bounds=(0.0, 2.0),
     )
     numbers = fold("Exact numbers", _numbers(facts))
-    return section("strength", _TITLE, el("p", _reading(facts)), figure(chart, _caption()), numbers)
+    return section("strength", _TITLE, el("p", _reading(facts)), figure(chart, _caption(first)), numbers)
 
 
-def _lines(facts: Facts) -> Iterator[Line]:
+def _lines(facts: Facts, first: int) -> Iterator[Line]:
     few = len(facts.members) <= COLOURS
     final = facts.tip.block.strengths
     strongest = sorted(facts.members, key=lambda member: (-final[member], member))[:_STRONGEST]
@@ -44,7 +46,7 @@ def _lines(facts: Facts) -> Iterator[Line]:
         place = facts.members.index(member) if few else strongest.index(member) if member in strongest else None
         yield Line(
             name=member,
-            points=tuple(_points(facts, member, place is not None)),
+            points=tuple(_points(facts, member, place is not None))[first:],
             style="rest" if place is None else place,
             labelled=place is not None,
         )
@@ -72,8 +74,17 @@ def _reading(facts: Facts) -> str:
     return f"S = 1/N + D of the member / D of all: who has brought more records is drawn more often. {drawn}"
 
 
-def _caption() -> str:
-    return (
+def _settled(facts: Facts) -> int:
+    # The first contributors hold nearly everything for a while. Where many blocks follow, that would be all there is to
+    # see, so the chart begins when no strength is out of proportion to those of the newest block.
+    greatest = [max(chained.block.strengths.values()) for chained in facts.blocks]
+    high = [index for index, strength in enumerate(greatest) if strength > _PROPORTION * greatest[-1]]
+    return high[-1] + 1 if high else 0
+
+
+def _caption(first: int) -> str:
+    left_out = f"Blocks 0 to {first - 1} are left out: the first contributors held nearly everything. " if first else ""
+    return left_out + (
         "Strength never weighs a vote. For the draw a member’s records are capped at twice the median of those who "
         "have brought any; the numbers here are uncapped."
     )

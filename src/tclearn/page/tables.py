@@ -9,6 +9,7 @@ from tclearn.page.markup import Child, Html, el
 
 _WIDE = (960.0, 400.0)
 _NARROW = (420.0, 340.0)
+_ROWS_AT_ONCE = 40
 
 
 def section(name: str, title: str, *children: Child) -> Html:
@@ -31,15 +32,17 @@ def table(head: Sequence[Child], rows: Iterable[Html], *, caption: str = "", css
         css: a class.
     """
     cells = [one if isinstance(one, Html) and one.startswith("<th") else el("th", one, scope="col") for one in head]
+    listed = list(rows)
     body = el(
         "table",
         el("caption", caption) if caption else None,
         el("thead", el("tr", cells)),
-        el("tbody", rows),
+        el("tbody", listed),
         class_=css or None,
     )
     # Reachable by keyboard, because it may have to be scrolled.
-    return el("div", body, class_="scroll", tabindex="0", role="region", aria_label=caption or None)
+    scroll = "scroll long" if len(listed) > _ROWS_AT_ONCE else "scroll"
+    return el("div", body, class_=scroll, tabindex="0", role="region", aria_label=caption or None)
 
 
 def row(first: Child, *others: Child, id_: str | None = None, css: str | None = None) -> Html:

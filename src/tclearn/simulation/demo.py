@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ from tclearn.protocols.tclearn.history import Step, step_of
 from tclearn.protocols.tclearn.state import ChangeState, State
 from tclearn.simulation.attacks import Attack, default_attacks
 from tclearn.simulation.result import Export, Result
-from tclearn.simulation.simulate import MEMBERS, Simulation
+from tclearn.simulation.simulate import MEMBERS, Setting, Simulation
 from tclearn.simulation.tasks import TASKS
 
 SETTINGS: Final = "demo.json"
@@ -36,6 +37,10 @@ MODEL: Final = "model.safetensors"
 REPORT: Final = "report.html"
 _FORMAT: Final = 1
 _OWN: Final = (EXPORT, MODEL, REPORT, MEMBERS, OBJECTS, CHARTER, LEDGER, *LEDGER_SIDE_FILES, LOG_KEY, DATA_KEY)
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +151,20 @@ class Demo:
         parts = partition(dataset, names, options.seed)
         recipe = task.recipe()
         _make_directory(directory, options, resume=resume)
-        simulation = Simulation.prepare(
-            task.charter(options.rule, options.lambda_, options.blocks or task.blocks),
+        blocks = options.blocks or task.blocks
+        setting = Setting(
+            charter=task.charter(options.rule, options.lambda_, blocks),
             members=_with_attacks(parts, attacks, dataset.classes),
             global_test=dataset.test,
             trainer=recipe,
             seed=options.seed,
             adversaries={attack.member: wrap for attack in attacks if (wrap := attack.wrapper)},
-            directory=directory,
+            contributions=math.ceil(blocks / (len(names) - len(attacks))),
         )
+        simulation = Simulation.prepare(setting, directory)
         return cls(options, directory, attacks, simulation, dataset, recipe, dataset.train, began)
 
-    def run(self, on_step: Callable[[Step], None], on_entry: Callable[[State], None]) -> DemoResult:
+    def run(self, on_step: Callable[[Step], None] = _ignore, on_entry: Callable[[State], None] = _ignore) -> DemoResult:
         """Train, and write report, model and record.
 
         Args:
@@ -322,7 +329,7 @@ def revert_demo(directory: Path, target: int, members: Sequence[str]) -> tuple[C
         for member in members:
             signer = simulation.keys.signer(MemberId(member))
             name = change_id(ask_for_revert(simulation.ledger, simulation.charter.digest, signer, target).change)
-        simulation.run()
+        demo.run().write_report()
         change = simulation.ledger.state().change(name) if name else None
         if change is None:
             raise AgentError(Code.REFUSED, "the change is not on the ledger")

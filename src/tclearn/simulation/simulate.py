@@ -18,6 +18,7 @@ from tclearn.directory import CoalitionDirectory
 from tclearn.encoding import MemberId
 from tclearn.errors import Code, UsageError
 from tclearn.learning.data_ids import data_set_digest
+from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import materialise
 from tclearn.learning.source import load_factory, source_digest
 from tclearn.learning.trainer import LocalData, Recipe, Task, Trainer
@@ -51,6 +52,7 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
     seed: int,
     local_tests: Mapping[str, Any] | None = None,
     adversaries: Mapping[str, Callable[[Trainer], Trainer]] | None = None,
+    contributions: int | None = None,
     directory: Path | str | None = None,
     on_entry: Callable[[State], bool] = _go_on,
 ) -> Result:
@@ -67,6 +69,8 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
         seed: fixes keys, draws and training.
         local_tests: local test sets by member, instead of records put aside from the contributions.
         adversaries: by member, a wrapper that makes its trainer misbehave.
+        contributions: into how many contributions each member divides its records; ``None``: as many as it takes to
+            make the charter's blocks when nobody's is rejected.
         directory: where ledger, models and outboxes are kept; ``None``: in memory. A directory of an interrupted run
             with the same arguments is continued.
         on_entry: called after every ledger entry; ``False`` stops the run there.
@@ -79,18 +83,91 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
         DataError: a data set or the model code is not usable.
         AgentError: ``directory`` belongs to a run with other arguments.
     """
-    simulation = Simulation.prepare(
-        charter,
+    setting = Setting(
+        charter=charter,
         members=members,
         global_test=global_test,
         trainer=trainer,
         seed=seed,
-        local_tests=local_tests,
-        adversaries=adversaries,
-        directory=Path(directory) if directory is not None else None,
+        local_tests=local_tests or {},
+        adversaries=adversaries or {},
+        contributions=contributions,
     )
-    simulation.run(on_entry)
-    return simulation.result()
+    simulation = Simulation.prepare(setting, Path(directory) if directory is not None else None)
+    try:
+        simulation.run(on_entry)
+        return simulation.result()
+    finally:
+        simulation.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Who takes part with what; attributes as the arguments of ``simulate``."""
+
+    charter: Charter
+    members: Mapping[str, Any]
+    global_test: Any
+    trainer: Recipe
+    seed: int
+    local_tests: Mapping[str, Any] = field(default_factory=dict)
+    adversaries: Mapping[str, Callable[[Trainer], Trainer]] = field(default_factory=dict)
+    contributions: int | None = None
+
+    def __post_init__(self) -> None:
+        for given in (*self.local_tests, *self.adversaries):
+            if given not in self.members:
+                raise UsageError(Code.USAGE, f"{given!r} is not a member", expected=", ".join(sorted(self.members)))
+
+    @property
+    def names(self) -> list[MemberId]:
+        """The members' names, sorted."""
+        return sorted(MemberId(name) for name in self.members)
+
+    @property
+    def keys(self) -> SeededKeys:
+        """Every key."""
+        return SeededKeys(self.seed)
+
+    def trainers(self) -> dict[MemberId, Trainer]:
+        """A trainer per member, with its data and its misbehaviour."""
+        task = Task(
+            model=load_factory(self.charter.model),
+            arguments=self.charter.arguments,
+            metric=self.charter.metric,
+            global_test=self.global_test,
+            local_share=self.charter.local_share_ppm,
+            data_key=self.keys.data(),
+            step_search=self.charter.searches_steps,
+        )
+        # As many contributions per member as it takes to fill the chain: a record counts once.
+        enough = math.ceil((self.charter.blocks or 1) / len(self.members))
+        trainers = {}
+        for name in self.names:
+            data = LocalData(self.members[name], self.local_tests.get(name), self.contributions or enough)
+            trainer = self.trainer.bind(task, data)
+            trainers[name] = self.adversaries[name](trainer) if name in self.adversaries else trainer
+        return trainers
+
+    def resolved(self, initial: Parameters) -> ResolvedCharter:
+        """The charter, complete.
+
+        Args:
+            initial: M_0.
+        """
+        records = materialise(self.global_test, "the global test set")
+        return resolve(
+            self.charter,
+            members=[self.keys.member(name) for name in self.names],
+            log_key=self.keys.log().public,
+            layout=initial.layout,
+            initial=initial.digest,
+            source=source_digest(load_factory(self.charter.model)),
+            global_test=data_set_digest(records),
+            global_n=len(records),
+            hyperparameters=self.trainer.hyperparameters(),
+            data_key=self.keys.data(),
+        )
 
 
 @dataclass
@@ -117,23 +194,11 @@ class Simulation:
     _outboxes: list[FileOutbox] = field(default_factory=list)
 
     @classmethod
-    def prepare(
-        cls,
-        charter: Charter,
-        *,
-        members: Mapping[str, Any],
-        global_test: Any,
-        trainer: Recipe,
-        seed: int,
-        local_tests: Mapping[str, Any] | None = None,
-        adversaries: Mapping[str, Callable[[Trainer], Trainer]] | None = None,
-        directory: Path | None = None,
-    ) -> Simulation:
-        """Bind data, resolve the charter, open or make the ledger. Arguments and errors as ``simulate``."""
-        keys = SeededKeys(seed)
-        names = sorted(MemberId(name) for name in members)
-        trainers = _bind(charter, names, members, global_test, trainer, keys, local_tests or {}, adversaries or {})
-        resolved = _resolve(charter, names, trainers[names[0]], global_test, trainer, keys)
+    def prepare(cls, setting: Setting, directory: Path | None = None) -> Simulation:
+        """Bind data, resolve the charter, open or make the ledger. Errors as ``simulate``."""
+        keys = setting.keys
+        names, trainers = setting.names, setting.trainers()
+        resolved = setting.resolved(trainers[names[0]].initial(setting.charter.seed))
         contract = contract_of(resolved)
         clock = VirtualClock(START_MS)
         if directory is None:
@@ -194,54 +259,3 @@ class Simulation:
             clock_ms=self.clock,
             secret=self.keys.secret(name),
         )
-
-
-def _bind(
-    charter: Charter,
-    names: list[MemberId],
-    members: Mapping[str, Any],
-    global_test: Any,
-    recipe: Recipe,
-    keys: SeededKeys,
-    local_tests: Mapping[str, Any],
-    adversaries: Mapping[str, Callable[[Trainer], Trainer]],
-) -> dict[MemberId, Trainer]:
-    for given in (*local_tests, *adversaries):
-        if given not in names:
-            raise UsageError(Code.USAGE, f"{given!r} is not a member", expected=", ".join(names))
-    task = Task(
-        model=load_factory(charter.model),
-        arguments=charter.arguments,
-        metric=charter.metric,
-        global_test=global_test,
-        local_share=charter.local_share_ppm,
-        data_key=keys.data(),
-        step_search=charter.searches_steps,
-    )
-    # As many contributions per member as it takes to fill the chain: a record counts once.
-    contributions = max(1, math.ceil((charter.blocks or len(names)) / len(names)))
-    trainers = {}
-    for name in names:
-        data = LocalData(members[name], local_tests.get(name), contributions)
-        trainer = recipe.bind(task, data)
-        trainers[name] = adversaries[name](trainer) if name in adversaries else trainer
-    return trainers
-
-
-def _resolve(
-    charter: Charter, names: list[MemberId], trainer: Trainer, global_test: Any, recipe: Recipe, keys: SeededKeys
-) -> ResolvedCharter:
-    initial = trainer.initial(charter.seed)
-    records = materialise(global_test, "the global test set")
-    return resolve(
-        charter,
-        members=[keys.member(name) for name in names],
-        log_key=keys.log().public,
-        layout=initial.layout,
-        initial=initial.digest,
-        source=source_digest(load_factory(charter.model)),
-        global_test=data_set_digest(records),
-        global_n=len(records),
-        hyperparameters=recipe.hyperparameters(),
-        data_key=keys.data(),
-    )

@@ -76,7 +76,7 @@ TASKS: Final[Mapping[str, DemoTask]] = {
         dataset="mnist",
         factory=paper_cnn,
         arguments={"channels": 1, "side": 28, "filters": 32, "hidden": 128, "classes": 10},
-        blocks=7,
+        blocks=10,
         local_test=Decimal("0.1"),
         options={"epochs": 2, "batch_size": 64},
     ),

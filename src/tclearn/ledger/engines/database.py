@@ -6,6 +6,7 @@ Weaker settings lose entries that were acknowledged.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,11 @@ class Database:
         self._path = path
         with refusing(path):
             self._connection = connect(path, mode)
-            form = self._form()
+            try:
+                form = self._form()
+            except sqlite3.Error:
+                self.close()
+                raise
         self.is_new = form == (0, 0, set()) and mode == "rwc"
         """Nothing is in the file yet, or its creation was cut short: ``begin`` must follow."""
         if not self.is_new and form != (_APPLICATION, _VERSION, _TABLES):

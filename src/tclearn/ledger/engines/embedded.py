@@ -19,7 +19,7 @@ from tclearn.errors import Code, StorageError
 from tclearn.ledger.contract import Contract, S
 from tclearn.ledger.engines.database import Database, Identity, encode_head
 from tclearn.ledger.engines.reading import Reading
-from tclearn.ledger.engines.sqlite_file import lock
+from tclearn.ledger.engines.sqlite_file import lock, refusing
 from tclearn.ledger.recorded import Recorded
 from tclearn.ledger.replica import Checked, Replica
 from tclearn.ledger.transaction import Transaction
@@ -192,7 +192,8 @@ def _load(path: Path, database: Database, contract: Contract[S], coalition: Dige
         return replica
     _compare(path, database.identity(), identity)
     state, entries, head = database.load()
-    replica = Replica.restored(contract, coalition, state, entries)
+    with refusing(path):
+        replica = Replica.restored(contract, coalition, state, entries)
     if encode_head(replica.head(len(replica))) != head:
         raise StorageError(
             Code.LEDGER_FILE,

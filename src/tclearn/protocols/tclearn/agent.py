@@ -15,7 +15,7 @@ from tclearn.coalition.block import ID_BYTES, Block
 from tclearn.coalition.verdict import TESTED, UNAVAILABLE, Verdict, commitment
 from tclearn.encoding import Digest, digest
 from tclearn.errors import Code, ParametersError, StorageError
-from tclearn.identity.seed_chain import reveal, tip
+from tclearn.identity.seed_chain import links, tip
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.trainer import Contribution, Work
 from tclearn.ledger import Call, Duty, Ledger
@@ -41,6 +41,7 @@ class Participant:
     contract: TCLearn
     _models: OrderedDict[Digest, Parameters] = field(default_factory=OrderedDict, repr=False)
     _work: tuple[Digest, Contribution | None] | None = field(default=None, repr=False)
+    _links: tuple[int, tuple[Digest, ...]] | None = field(default=None, repr=False)
 
     def perform(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         """See ``tclearn.agents.loop.Role.perform``."""
@@ -151,8 +152,9 @@ class Participant:
         state = ledger.state()
         chain = state.seed_chain(site.member)
         epoch, used = chain.next_link()
-        link = reveal(_seed_secret(site, epoch), used + 1)
-        return calls.call(calls.Seal(state.tip + 1, link))
+        if self._links is None or self._links[0] != epoch:
+            self._links = epoch, links(_seed_secret(site, epoch))
+        return calls.call(calls.Seal(state.tip + 1, self._links[1][used + 1]))
 
     def _endorse(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         state = ledger.state()

@@ -74,7 +74,7 @@ class TCLearn:
         state = State({"tip": 0, "candidates": 0, "open": [], "changes": []}, charter, self.rule, {})
         first = charter.members[0].id
         lease = charter.schedule.turns == "lease"
-        # The first turn has no deadline: the coalition begins with its first entry, whenever that comes.
+        # The first turn has no deadline yet: the coalition begins with its first entry, whenever that comes.
         state.put_turn(Turn(0, first if lease else None, None, 0))
         state.put_tries({})
         tips = [member.seed_tip for member in charter.members]

@@ -9,7 +9,13 @@ from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context, Duty
 from tclearn.limits import SEED_CHAIN_LENGTH
 from tclearn.protocols.tclearn.calls import Timeout
-from tclearn.protocols.tclearn.proposing import expire_unreleased, may_propose, next_turn, propose_subject
+from tclearn.protocols.tclearn.proposing import (
+    expire_unreleased,
+    may_propose,
+    next_turn,
+    propose_subject,
+    start_first_turn,
+)
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.sealing import generals_exhausted, switch_general
 from tclearn.protocols.tclearn.state import PROPOSED, REVEALING, TESTING, Candidate, Pending, State
@@ -20,11 +26,12 @@ _GRACE_PARTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A running deadline: what it is about, when it passes, and what then happens."""
+    """A running deadline: what it is about, when it passes, what then happens, and who is not asked to say so."""
 
     subject: Digest
     due_ms: int
     passed: Callable[[int], None]
+    excused: MemberId | None = None
 
 
 def duties(state: State, member: MemberId, time_ms: int) -> list[Duty]:
@@ -53,6 +60,11 @@ def deadlines(state: State) -> Iterator[Deadline]:
             turn.due_ms,
             lambda now_ms: next_turn(state, member, passes + 1, now_ms),
         )
+    elif turn.member is not None and turn.number == 0 and not state.candidates:
+        # The ledger has no time before its first entry. If the member whose turn is first stays silent, the first word
+        # of another one starts the clock.
+        subject = digest("tclearn/turn-start/1")
+        yield Deadline(subject, 1, lambda now_ms: start_first_turn(state, now_ms), excused=turn.member)
     for candidate in state.open_candidates():
         yield Deadline(candidate.round, candidate.due_ms, _when_passed(state, candidate))
     pending = state.pending
@@ -68,7 +80,7 @@ def _when_passed(state: State, candidate: Candidate) -> Callable[[int], None]:
 
 def _duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
     for deadline in deadlines(state):
-        if time_ms >= deadline.due_ms:
+        if time_ms >= deadline.due_ms and member != deadline.excused:
             yield Duty("timeout", deadline.subject, member, None)
     pending = state.pending
     if pending is not None:

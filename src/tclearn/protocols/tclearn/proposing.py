@@ -124,6 +124,11 @@ def next_turn(state: State, after: MemberId, passes: int, now_ms: int) -> None:
         state.put_turn(Turn(number, able[0], now_ms + state.charter.schedule.turn_ms, passes))
 
 
+def start_first_turn(state: State, now_ms: int) -> None:
+    """Give the first turn, which has none at genesis, its deadline."""
+    state.put_turn(replace(state.turn, due_ms=now_ms + state.charter.schedule.turn_ms))
+
+
 def close(state: State, candidate: Candidate, status: str, reason: str, now_ms: int) -> None:
     """End a candidate without a block; the turn goes on."""
     state.put_candidate(replace(candidate, status=status, reason=reason, decided_ms=now_ms))
