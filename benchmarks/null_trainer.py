@@ -14,6 +14,7 @@ from tclearn.coalition.evidence import Evidence, Paired
 from tclearn.encoding import digest
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.trainer import Contribution, DataId, LocalData, Task, Trainer, Work
+from tclearn.simulation.simulate import Setting
 
 GLOBAL_N = 100
 
@@ -80,16 +81,24 @@ class NullRecipe:
         return NullTrainer(str(data.training), self.size)
 
 
+def null_setting(members: int, charter: Charter, *, size: int = 8, seed: int = 1) -> Setting:
+    """A coalition of null trainers, ``m00`` and so on.
+
+    Args:
+        members: how many.
+        charter: from ``null_charter``.
+        size: float32 parameters of the model.
+        seed: fixes keys and draws.
+    """
+    return Setting(
+        charter=charter,
+        members={name: name for name in (f"m{number:02d}" for number in range(members))},
+        global_test=(np.zeros((GLOBAL_N, 1), dtype=np.float32), np.zeros(GLOBAL_N, dtype=np.int64)),
+        trainer=NullRecipe(size),
+        seed=seed,
+    )
+
+
 def null_charter(blocks: int, **changes: Any) -> Charter:
-    """The charter of a coalition of null trainers, which runs until it has so many blocks."""
+    """The charter of a coalition of null trainers; it runs until it has so many blocks."""
     return Charter(**{"name": "null", "model": no_model, "metric": "accuracy", "blocks": blocks, **changes})
-
-
-def null_members(n: int) -> dict[str, str]:
-    """Members by name, with what ``NullRecipe`` takes for their data."""
-    return {name: name for name in (f"m{i:02d}" for i in range(n))}
-
-
-def null_global_test() -> tuple[np.ndarray, np.ndarray]:
-    """A global test set of the size that null trainers report."""
-    return np.zeros((GLOBAL_N, 1), dtype=np.float32), np.zeros(GLOBAL_N, dtype=np.int64)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.agents.chores import call, duty_id
 
@@ -62,6 +62,7 @@ def test_the_same_decision_twice_changes_nothing_and_another_one_is_refused(outb
     assert outbox.get(duty_id("a")) == call("yes")
 
 
+@settings(max_examples=20)  # each opens files and waits for the disk
 @given(words=st.lists(st.tuples(st.integers(0, 5), st.text(max_size=20)), max_size=12))
 def test_the_first_decision_for_a_duty_is_the_one_that_stays(tmp_path_factory, words):
     path = tmp_path_factory.mktemp("outbox") / "outbox.sqlite"
@@ -112,6 +113,19 @@ def test_a_file_that_is_no_outbox_is_refused_and_left_alone(tmp_path):
         FileOutbox(path)
     assert refused.value.code == Code.STORE_FAILED
     assert path.read_bytes().startswith(b"not a database")
+
+
+def test_an_outbox_that_is_damaged_later_gives_a_coded_error(tmp_path):
+    path = tmp_path / "outbox.sqlite"
+    with FileOutbox(path) as opened:
+        for number in range(200):
+            opened.put(digest("duty", number), call("yes" * 100))
+    pages = bytearray(path.read_bytes())
+    pages[4096:] = b"\xff" * (len(pages) - 4096)
+    path.write_bytes(pages)
+    with pytest.raises(StorageError) as refused, FileOutbox(path) as opened:
+        opened.get(digest("duty", 7))
+    assert refused.value.code == Code.STORE_FAILED
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

@@ -14,18 +14,29 @@ TESTED = Verdict("tested", Evidence(G))
 
 
 def test_a_commitment_binds_every_part():
-    base = (digest("coalition"), digest("candidate"), 0, MemberId("a"), TESTED, b"salt")
-    other_verdict = replace(TESTED, evidence=Evidence(replace(G, candidate=83, gained=6)))
-    changed = (digest("x"), digest("y"), 1, MemberId("b"), other_verdict, b"pepper")
-    hashes = {commitment(*base)}
-    for place, value in enumerate(changed):
-        hashes.add(commitment(*base[:place], value, *base[place + 1 :]))  # type: ignore[arg-type]
+    base = {
+        "coalition": digest("coalition"),
+        "candidate": digest("candidate"),
+        "attempt": 0,
+        "sender": MemberId("a"),
+        "verdict": TESTED,
+        "salt": b"salt",
+    }
+    changed = {
+        "coalition": digest("x"),
+        "candidate": digest("y"),
+        "attempt": 1,
+        "sender": MemberId("b"),
+        "verdict": replace(TESTED, evidence=Evidence(replace(G, candidate=83, gained=6))),
+        "salt": b"pepper",
+    }
+    hashes = {commitment(**base)} | {commitment(**{**base, name: value}) for name, value in changed.items()}  # type: ignore[arg-type]
     assert len(hashes) == 7
 
 
 def test_faults_are_found():
-    def fault(verdict, *, local_counts=True, n=100):
-        return verdict.fault(global_n=n, local_counts=local_counts)
+    def fault(verdict, *, local_counts=True, n=100, metric="accuracy"):
+        return verdict.fault(metric=metric, global_n=n, local_counts=local_counts)
 
     assert fault(TESTED) is None
     assert fault(Verdict("unavailable")) is None
@@ -33,6 +44,8 @@ def test_faults_are_found():
     assert fault(Verdict("tested"))
     assert fault(Verdict("guessed", Evidence(G)))
     assert fault(TESTED, n=99)
+    assert fault(TESTED, metric="auc")
+    assert fault(Verdict("tested", Evidence(Paired(100, 1_000_000, 500_000, 600_000, 0, 0))), metric="auc") is None
     assert fault(TESTED, local_counts=False)
     assert fault(Verdict("tested", Evidence(G), 1), local_counts=False) is None
     assert fault(Verdict("tested", Evidence(G), 1), local_counts=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.protocols.world import World, chain_secret, ids, signer
+
 from tclearn.coalition.evidence import Evidence, Paired
 from tclearn.coalition.terms import AcceptanceTerms, MemberRecord, TaskTerms
 from tclearn.coalition.verdict import UNAVAILABLE, Verdict
-from tclearn.encoding import Digest, MemberId, digest
+from tclearn.encoding import MemberId, digest
 from tclearn.identity.seed_chain import tip
 from tclearn.ledger import Head
 from tclearn.ledger.cosigning import Cosigned
@@ -15,7 +17,6 @@ from tclearn.page import Summary
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.governing import REVERT, change_id
 from tclearn.protocols.tclearn.state import Candidate
-from tests.protocols.world import World, chain_secret, ids, signer
 
 GLOBAL_N = 5000
 LOCAL_N = 714
@@ -56,7 +57,7 @@ class Story(World):
         old, new = (round(scale * min(max(number, 0.0), 1.0)) for number in (before, value))
         if scale != n:
             return Paired(n, scale, old, new, 0, 0)
-        churn = min(n - max(old, new), min(old, new), 7)
+        churn = min(n - max(old, new), old, new, 7)
         return Paired(n, n, old, new, max(old - new, 0) + churn, max(new - old, 0) + churn)
 
     def tested(
@@ -77,12 +78,12 @@ class Story(World):
                 said[member] = Verdict(UNAVAILABLE)
             elif member in deviating.split():
                 said[member] = self.verdict(member, candidate, value - 0.2)
-        for member in said:
-            self.commit(member, candidate, said[member])
+        for member, verdict in said.items():
+            self.commit(member, candidate, verdict)
         if len(said) < len(candidate.committee):
             self.timeout()
-        for member in said:
-            self.reveal(member, candidate, said[member])
+        for member, verdict in said.items():
+            self.reveal(member, candidate, verdict)
         return self.state.candidate(candidate.number)
 
     def accepted(self, value: float, **how: object) -> None:
@@ -145,7 +146,3 @@ def summary(story: World, **changes: object) -> Summary:
         note="tclearn demo, version 0.1.0",
     )
     return replace(first, **changes)  # type: ignore[arg-type]
-
-
-def named(seed: str) -> Digest:
-    return digest("tests/page", seed)

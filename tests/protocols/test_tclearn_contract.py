@@ -638,3 +638,13 @@ def test_strangers_to_the_method_table_are_refused():
     with pytest.raises(Rejected) as caught:
         world.contract.apply(world.view, Call("tclearn/1", "steal", {}), Context(0, world.now, MemberId("m00")))
     assert caught.value.code == Refusal.UNKNOWN_METHOD
+
+
+def test_declared_ids_are_forgotten_with_the_turn():
+    world = World(4)
+    newest = world.state.block(0).hash
+    world.say("m00", calls.Declare(newest, ids(*range(600, 620))))
+    world.say("m00", calls.Pass(newest, 0))
+    for member in ("m01", "m02", "m03"):
+        world.say(member, calls.Pass(newest, world.state.turn.number))
+    assert world.propose("m00").samples == 10

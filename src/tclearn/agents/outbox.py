@@ -75,17 +75,24 @@ class FileOutbox:
 
     def get(self, duty: Digest) -> Call | None:
         """See ``Outbox.get``."""
-        row = self._database.execute("SELECT call FROM decided WHERE duty = ?", (duty,)).fetchone()
+        row = self._run("SELECT call FROM decided WHERE duty = ?", (duty,)).fetchone()
         return Call.from_value(decode(row[0]), "outbox") if row else None
 
     def put(self, duty: Digest, call: Call) -> None:
         """See ``Outbox.put``."""
-        try:
-            put = self._database.execute("INSERT OR IGNORE INTO decided VALUES (?, ?)", (duty, call.encode()))
-        except sqlite3.Error as error:
-            raise StorageError(Code.STORE_FAILED, f"the outbox {self._path} cannot be written: {error}") from error
+        put = self._run("INSERT OR IGNORE INTO decided VALUES (?, ?)", (duty, call.encode()))
         if not put.rowcount and self.get(duty) != call:
             raise _conflict(duty)
+
+    def _run(self, statement: str, values: tuple[bytes, ...]) -> sqlite3.Cursor:
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StorageError(
+                Code.STORE_FAILED,
+                f"the outbox {self._path} failed: {error}",
+                remedy="make room on the disk, or restore the file from a copy",
+            ) from error
 
     def close(self) -> None:
         """Release the file."""
@@ -106,6 +113,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA fullfsync=ON")  # on macOS only this waits for the disk
         database.execute("BEGIN EXCLUSIVE")
         database.execute(_SCHEMA)
         database.execute("COMMIT")

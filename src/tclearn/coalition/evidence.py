@@ -32,15 +32,15 @@ class Paired(Record):
     lost: int
     gained: int
 
-    def fault(self) -> str | None:
-        """Why these numbers cannot be a measurement; ``None`` when they can."""
-        if self.n < 1 or self.scale < 1:
-            return "n and scale must be at least 1"
-        if self.scale not in (self.n, MILLION):
-            return "scale must be n or 1,000,000"
+    def fault(self, metric: str) -> str | None:
+        """Why these numbers cannot be a measurement of a metric; ``None`` when they can."""
+        if self.n < 1:
+            return "n must be at least 1"
+        counts = metric == "accuracy"
+        if self.scale != (self.n if counts else MILLION):
+            return f"the scale of {metric} must be {'n' if counts else '1,000,000'}"
         if max(self.reference, self.candidate) > self.scale:
             return "a performance above its scale"
-        counts = self.scale == self.n and (self.lost or self.gained)
         if counts and self.candidate - self.reference != self.gained - self.lost:
             return "lost and gained do not explain the difference"
         if self.lost + self.gained > self.n:

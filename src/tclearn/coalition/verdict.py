@@ -30,10 +30,11 @@ class Verdict(Record):
     evidence: Evidence | None = None
     vote: int | None = None
 
-    def fault(self, *, global_n: int, local_counts: bool) -> str | None:
+    def fault(self, *, metric: str, global_n: int, local_counts: bool) -> str | None:
         """Why this cannot be a verdict under a charter; ``None`` when it can.
 
         Args:
+            metric: what the charter has measured.
             global_n: number of records of the global test set.
             local_counts: whether counts on L are published (else only the vote is).
         """
@@ -48,7 +49,7 @@ class Verdict(Record):
         if self.evidence.on_global.n != global_n:
             return f"the global test set has {global_n} records, not {self.evidence.on_global.n}"
         local = self.evidence.on_local
-        return self.evidence.on_global.fault() or (local.fault() if local else None)
+        return self.evidence.on_global.fault(metric) or (local.fault(metric) if local else None)
 
 
 def commitment(

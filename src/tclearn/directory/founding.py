@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tclearn.coalition.admission import admitted
 from tclearn.coalition.charter import Charter
 from tclearn.coalition.evidence import Evidence
 from tclearn.coalition.resolve import resolve
@@ -164,7 +165,7 @@ def _member(path: Path, now: datetime) -> MemberRecord:
         )
     with path.open("rb") as stream:
         enrolment = read_enrolment(stream.read(KEY_FILE_BYTES_MAX + 1), now, place=str(path))
-    return MemberRecord(enrolment.member, enrolment.key, enrolment.seed_tip, "os", enrolment.certificate)
+    return admitted(enrolment)
 
 
 def _recipe(trainer: str, site: SiteFile) -> Recipe:

@@ -57,7 +57,7 @@ def _fields(facts: Facts, chained: ChainedBlock) -> list[tuple[Child, Child]]:
         ("Previous hash", previous),
         ("Index", block.index),
         ("Kind", block.kind),
-        ("Time", [text.moment(block.time_ms), f" ({block.time_ms} ms)"] if block.time_ms else "0: before the first entry"),
+        ("Time", f"{text.moment(block.time_ms)} ({block.time_ms} ms)" if block.index else "0: before the first entry"),
         ("Parameters digest", text.hexadecimal(block.parameters)),
         ("Locator", text.hexadecimal(block.locator) if block.locator else "none: M₀, which every member draws itself"),
         ("Asked for by" if block.kind == REVERT else "Contributor", block.contributor or text.NONE),
@@ -103,8 +103,9 @@ def _entries(facts: Facts, chained: ChainedBlock) -> str:
         return "none: genesis follows from the charter"
     step = facts.step_of_block(chained.block.index)
     candidate = facts.candidate(step) if step else None
-    words = f"proposed in {candidate.entry}, " if candidate else ""
-    return f"{words}sealed in {chained.entry}, endorsed in {', '.join(map(str, sorted(chained.endorsements.values()))) or 'none'}"
+    proposed = f"proposed in {candidate.entry}, " if candidate else ""
+    endorsed = ", ".join(map(str, sorted(chained.endorsements.values()))) or "none"
+    return f"{proposed}sealed in {chained.entry}, endorsed in {endorsed}"
 
 
 def _by_member(facts: Facts, chained: ChainedBlock) -> Html:
@@ -133,7 +134,7 @@ def _by_member(facts: Facts, chained: ChainedBlock) -> Html:
             )
         )
     size = len(block.committee)
-    caption = f"Votes and endorsements; of each, {quorum(size)} of the committee’s {size} are needed" if size else "Members"
+    caption = f"Votes and endorsements: each needs {quorum(size)} of the committee’s {size}" if size else "Members"
     return table(head, rows, caption=caption, css="by-member")
 
 
@@ -173,9 +174,6 @@ def _check(block: Block, summary: Summary) -> Html:
     else:
         steps.append(["Its place: the previous hash of the first block is all zeros."])
     steps.append(
-        [
-            "The model: the parameters digest is BLAKE3-256 over the tensors themselves, in the order of their names, "
-            "whatever file they lie in."
-        ]
+        ["The model: its digest is BLAKE3-256 over the tensors in the order of their names, whatever the file."]
     )
     return el("div", el("h4", "How to check it"), el("ol", [el("li", step) for step in steps]), class_="check")

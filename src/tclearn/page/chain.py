@@ -32,7 +32,10 @@ def chain(facts: Facts, summary: Summary) -> Html:
         "The chain",
         table(head, rows, caption="blocks", css="chain"),
         el("h3", "Certificates", id="certificates"),
-        el("p", "Everything that a block says, and how to check it. Click a certificate to open it; those that are open are printed in full."),
+        el(
+            "p",
+            "Everything that a block says, and how to check it. Click one to open it; open ones are printed in full.",
+        ),
         [certificate(facts, chained, summary) for chained in facts.blocks],
     )
 

@@ -14,7 +14,7 @@ from tclearn.page.overview import rule_words
 from tclearn.page.tables import facts as listed
 from tclearn.page.tables import fold, heading, number, row, section, table
 
-_LEVELS = {"A": "the model is open to everybody; the data never leaves its owner"}
+_LEVELS = {"A": ": the model is open to everybody; the data never leaves its owner"}
 _TURNS = {
     "lease": "in turn; a member that lets its time pass is skipped",
     "free": "whoever comes first; the first accepted candidate wins",
@@ -28,8 +28,8 @@ def charter(facts: Facts) -> Html:
         "The charter",
         el(
             "p",
-            "What the members have agreed on. Its digest names the coalition, and every signature binds it. Read aloud, "
-            "it is compared by telephone:",
+            "What the members have agreed on. Its digest names the coalition, and every signature binds it. Members "
+            "compare it by telephone:",
         ),
         text.telephone(facts.charter.digest),
         listed([*_model(facts), *_task(facts), *_decisions(facts), *_training(facts)]),
@@ -49,10 +49,10 @@ def _model(facts: Facts) -> list[tuple[Child, Child]]:
     parameters = sum(math.prod(tensor.shape) for tensor in model.layout)
     what = f"{text.plural(len(model.layout), 'tensor')}, {text.plural(parameters, 'parameter')}"
     return [
-        ("Protocol", f"{charter.protocol}, level {charter.level}: {_LEVELS.get(charter.level, 'see its documentation')}"),
+        ("Protocol", f"{charter.protocol}, level {charter.level}{_LEVELS.get(charter.level, '')}"),
         ("Contracts", ", ".join(charter.contracts)),
         ("Model", el("code", f"{model.factory}({arguments})", class_="wrap")),
-        ("Its source", ["the file with the digest ", text.hexadecimal(model.source), " that each member installs itself"]),
+        ("Its source", ["each member installs it; the file has the digest ", text.hexadecimal(model.source)]),
         ("Its shape", fold(what, table(["tensor", "type", "shape"], layout, caption="tensors"), css="inline")),
         ("M₀", [f"drawn from the seed {model.seed}; parameters digest ", text.hexadecimal(model.initial)]),
         ("Trainer", charter.trainer),
@@ -61,10 +61,11 @@ def _model(facts: Facts) -> list[tuple[Child, Child]]:
 
 def _task(facts: Facts) -> list[tuple[Child, Child]]:
     task = facts.charter.task
+    percent = text.ppm(task.local_share_ppm * 100)
     local = (
-        f"{text.ppm(task.local_share_ppm * 100)} % of each contribution is put aside for the contributor’s local test set L"
+        f"{percent} % of each contribution is put aside for the contributor’s own L"
         if task.local_share_ppm
-        else "nothing is put aside from the contributions"
+        else "given"
     )
     published = "numbers" if facts.charter.local_results == "counts" else "votes, no numbers"
     return [
@@ -78,30 +79,20 @@ def _decisions(facts: Facts) -> list[tuple[Child, Child]]:
     charter, acceptance, schedule = facts.charter, facts.charter.acceptance, facts.charter.schedule
     members = len(charter.members)
     size = committee_size(members)
+    yes = quorum(size)
+    words = rule_words(acceptance.rule, acceptance.lambda_ppm)
+    faulty = text.plural(faulty_max(members), "faulty member")
     whole = "all but the proposer" if size == members - 1 else "drawn by strength, the proposer left out"
     further = "".join(f", {name} {hyperparameter(name, value)}" for name, value in sorted(acceptance.arguments.items()))
     return [
-        (
-            "Acceptance rule",
-            f"{acceptance.rule}, λ {text.ppm(acceptance.lambda_ppm)}{further}: "
-            f"{rule_words(acceptance.rule, acceptance.lambda_ppm)}",
-        ),
-        (
-            "Validators",
-            f"{size} per candidate, {whole}; {quorum(size)} yes accept, {size - quorum(size) + 1} no reject; "
-            f"{schedule.attempts} committees at most",
-        ),
-        (
-            "Made for",
-            f"up to {text.plural(faulty_max(members), 'faulty member')} of {members}: fewer than a third, with one member an "
-            "organisation, never get a candidate accepted alone",
-        ),
+        ("Acceptance rule", f"{acceptance.rule}, λ {text.ppm(acceptance.lambda_ppm)}{further}: {words}"),
+        ("Validators", f"{size} for each candidate, {whole}; {schedule.attempts} draws at most"),
+        ("Decision", f"{yes} yes accept, {size - yes + 1} no reject; no verdict is no vote, “unavailable” is a no"),
+        ("Made for", f"{faulty} of {members}: fewer than a third never get a candidate accepted by themselves"),
         ("Turns", _TURNS.get(schedule.turns, schedule.turns)),
-        (
-            "Time for",
-            f"a turn {text.duration(schedule.turn_ms)}, verdicts {text.duration(schedule.verdict_ms)} (and again to show "
-            f"them), sealing {text.duration(schedule.seal_ms)}",
-        ),
+        ("Time to propose", text.duration(schedule.turn_ms)),
+        ("Time to test", f"{text.duration(schedule.verdict_ms)}, and as much again to show the verdicts"),
+        ("Time to seal", f"{text.duration(schedule.seal_ms)}, and as much again to endorse"),
         ("Smallest contribution", text.plural(schedule.minimum_batch, "record")),
         ("End", _stop(facts)),
     ]

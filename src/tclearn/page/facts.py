@@ -71,7 +71,9 @@ class Facts:
     def anchor(self, step: Step) -> str:
         """Where the report tells of a step."""
         candidate = self.candidate(step)
-        return f"#block-{step.block}" if candidate is None or step.block is not None else f"#candidate-{candidate.number}"
+        if candidate is None or step.block is not None:
+            return f"#block-{step.block}"
+        return f"#candidate-{candidate.number}"
 
     def counted(self, *statuses: str) -> int:
         """Steps with one of these outcomes."""

@@ -9,8 +9,9 @@ from tclearn.coalition.block import INCREMENT
 from tclearn.coalition.evidence import MILLION
 from tclearn.encoding import MemberId
 from tclearn.page import text
-from tclearn.page.charts import bar, scale_floor, sparkline
+from tclearn.page.charts import scale_floor
 from tclearn.page.facts import SPARED, WAITING, Facts, vote_shown
+from tclearn.page.glyphs import bar, sparkline
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import heading, number, row, section, table
 from tclearn.protocols.tclearn.history import REVERTED

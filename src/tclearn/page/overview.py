@@ -85,7 +85,8 @@ def _figures(facts: Facts, summary: Summary) -> Html:
         )
     ]
     if summary.centralised is not None:
-        figures.append(("", f"{summary.centralised:.3f}", "all data in one place", _compared(facts, summary.centralised)))
+        compared = _compared(facts, summary.centralised)
+        figures.append(("", text.share(summary.centralised, 3), "all data in one place", compared))
     reverts = facts.counted(REVERTED)
     undone = facts.increments - len(facts.present)
     more = f"{text.plural(reverts, 'revert')}, {undone} undone" if reverts else "accepted"
@@ -138,9 +139,10 @@ def _record(facts: Facts, summary: Summary) -> Html:
     else:
         tail = summary.entries - cosigned.head.size
         covers = "all" if tail == 0 else f"the first {text.whole(cosigned.head.size)}"
+        when = f"{text.moment(cosigned.head.time_ms)}, over {covers} of the {text.whole(summary.entries)} entries"
+        many = f"{len(cosigned.members)} of {members} members ({head_quorum(members)} are needed)"
         head = [
-            f"{text.moment(cosigned.head.time_ms)}, over {covers} of the {text.whole(summary.entries)} entries, by "
-            f"{len(cosigned.members)} of {members} members ({head_quorum(members)} are needed): ",
+            f"{when}, by {many}: ",
             join((el("span", member, class_="who") for member in in_order(cosigned.members)), ", "),
         ]
     pairs: list[tuple[Child, Child]] = [
@@ -152,9 +154,12 @@ def _record(facts: Facts, summary: Summary) -> Html:
         pairs.append(("Its root", text.hexadecimal(cosigned.head.root)))
     if summary.export:
         command = f"tclearn ledger verify {shlex.quote(summary.export)}"
+        # Without the digest the file could be the honest record of another coalition.
         checked: list[Child] = [
             el("code", command, class_="command"),
-            " replays the whole record with public keys only. This page is a rendering of it and proves nothing itself.",
+            " replays the whole record with public keys only; add ",
+            el("code", "--charter"),
+            " and the digest that you know from elsewhere. This page shows the record; by itself it proves nothing.",
         ]
         pairs.append(("Check it", checked))
     if summary.note:

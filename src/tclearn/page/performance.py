@@ -9,8 +9,9 @@ from typing import Final
 from tclearn.coalition.evidence import Paired
 from tclearn.encoding import MemberId
 from tclearn.page import text
-from tclearn.page.charts import COLOURS, Chart, Line, Point
+from tclearn.page.charts import Chart, Line, Point
 from tclearn.page.facts import Facts, Local
+from tclearn.page.glyphs import COLOURS
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import figure, fold, heading, link, number, row, section, table
 from tclearn.protocols.tclearn.state import REJECTED
@@ -36,8 +37,10 @@ def performance(facts: Facts) -> Html:
         marks=marks,
         rules=tuple(_reverts(facts)),
     )
-    numbers = fold("Exact numbers", _numbers(facts, series))
-    return section("performance", title, el("p", _reading(facts, series)), figure(chart, _caption(facts, series)), numbers)
+    reading, caption = el("p", _reading(facts, series)), _caption(facts, series)
+    return section(
+        "performance", title, reading, figure(chart, caption), fold("Exact numbers", _numbers(facts, series))
+    )
 
 
 def _global_line(facts: Facts) -> Line:
@@ -88,7 +91,8 @@ def _rejected(facts: Facts) -> Iterator[Point]:
         # Between the block it was trained from and the one it would have become; several stand side by side.
         seen[candidate.height] += 1
         place = seen[candidate.height] / (rivals[candidate.height] + 1) - 0.5
-        measured = text.paired(candidate.performance) if candidate.performance else f"{step.performance:.4f}, not agreed"
+        agreed = candidate.performance
+        measured = text.paired(agreed) if agreed else f"{step.performance:.4f}, not agreed on"
         title = (
             f"candidate {candidate.number} of {step.member}, rejected with {step.yes} of {len(step.ballots)} votes; "
             f"on G: {measured}; {step.reason}"

@@ -20,7 +20,7 @@ _KINDS: Final = {
     STALE: "stale",
 }
 _MEANING: Final = {
-    REJECTED: "tested, and so many noes that acceptance was out of reach",
+    REJECTED: "tested, and voted down; “why” is the comparison of the first validator that said no, G and its L merged",
     REFUSED: "for cause, before anybody tested it",
     EXPIRED: "not released in time, or undecided by every committee; without blame",
     UNDECIDED: "too few verdicts for a decision; without blame",
@@ -31,7 +31,8 @@ _MEANING: Final = {
 def rejections(facts: Facts) -> Html:
     """The section."""
     title = "What did not become a block"
-    ended = [(step, candidate) for step in facts.steps if (candidate := facts.candidate(step)) and step.status in _KINDS]
+    steps = [step for step in facts.steps if step.status in _KINDS]
+    ended = [(step, candidate) for step in steps if (candidate := facts.candidate(step))]
     if not ended:
         return section("rejections", title, el("p", "Every candidate so far was accepted.", class_="quiet"))
     kinds = [kind for kind in _KINDS if facts.counted(kind)]
@@ -39,9 +40,7 @@ def rejections(facts: Facts) -> Html:
     head: list[Child] = ["candidate", "from", "outcome", "why", heading("on G", "num"), heading("yes", "num")]
     head += [heading("records", "num"), heading("for block", "num"), heading("ledger entry", "num")]
     rows = [_row(step, candidate) for step, candidate in ended]
-    merged = "A comparison is of G and the validator’s L merged; the one beside “why” is of the first validator that said no."
-    told = el("p", merged, class_="quiet") if facts.counted(REJECTED) else None
-    return section("rejections", title, meaning, told, table(head, rows, caption="candidates that became no block"))
+    return section("rejections", title, meaning, table(head, rows, caption="candidates that became no block"))
 
 
 def _row(step: Step, candidate: Candidate) -> Html:

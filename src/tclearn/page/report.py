@@ -46,7 +46,8 @@ def render(state: State, summary: Summary) -> str:
     facts = Facts(state)
     style, script = _asset("report.css"), _asset("report.js")
     policy = (
-        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; "
+        f"style-src {_source(style)}; script-src {_source(script)}"
     )
     head = el(
         "head",
@@ -61,7 +62,7 @@ def render(state: State, summary: Summary) -> str:
     body = el(
         "body",
         overview(facts, summary),
-        el("nav", [el("a", title, href=f"#{name}") for name, title in _PARTS.items()], aria_label="Parts of the report"),
+        el("nav", [el("a", title, href=f"#{name}") for name, title in _PARTS.items()], aria_label="Parts"),
         el(
             "main",
             performance(facts),

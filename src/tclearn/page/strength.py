@@ -9,8 +9,9 @@ from tclearn.coalition.draw import committee_size
 from tclearn.coalition.evidence import MILLION
 from tclearn.encoding import MemberId
 from tclearn.page import text
-from tclearn.page.charts import COLOURS, Chart, Line, Point
+from tclearn.page.charts import Chart, Line, Point
 from tclearn.page.facts import Facts
+from tclearn.page.glyphs import COLOURS
 from tclearn.page.markup import Html, el
 from tclearn.page.tables import figure, fold, heading, link, number, row, section, table
 
@@ -66,8 +67,8 @@ def _points(facts: Facts, member: MemberId, dots: bool) -> Iterator[Point]:
 def _reading(facts: Facts) -> str:
     size = committee_size(len(facts.members))
     drawn = (
-        "In a coalition of this size everybody but the proposer tests every candidate, so strength decides only the order"
-        " in which they become general."
+        "In a coalition of this size everybody but the proposer tests every candidate, so strength decides only the "
+        "order in which they become general."
         if size == len(facts.members) - 1
         else f"{size} of {len(facts.members)} members are drawn for each candidate, the stronger ones more often."
     )
@@ -95,6 +96,7 @@ def _numbers(facts: Facts) -> Html:
     rows = []
     for chained in facts.blocks:
         block = chained.block
-        cells = [number(f"{block.strengths[m] / MILLION:.4f}", f"{block.strengths[m]} millionths") for m in facts.members]
+        strengths = [block.strengths[member] for member in facts.members]
+        cells = [number(f"{strength / MILLION:.4f}", f"{strength} millionths") for strength in strengths]
         rows.append(row(link(block.index, f"#block-{block.index}"), el("td", block.contributor or text.NONE), *cells))
     return table(head, rows, caption="strength by block and member", css="numbers")

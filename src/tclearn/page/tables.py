@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tclearn.page.charts import Chart, line_chart, swatch
+from tclearn.page.charts import Chart, line_chart
+from tclearn.page.glyphs import swatch
 from tclearn.page.markup import Child, Html, el
 
 _WIDE = (960.0, 400.0)
@@ -71,7 +72,7 @@ def figure(chart: Chart, caption: Child) -> Html:
     wide = el("div", line_chart(chart, width=_WIDE[0], height=_WIDE[1], labels=True), class_="wide")
     narrow = el("div", line_chart(chart, width=_NARROW[0], height=_NARROW[1], labels=False), class_="narrow")
     shown = [line for line in chart.lines if line.labelled]
-    legend = el("ul", [el("li", swatch(line), line.name) for line in shown], class_="legend narrow")
+    legend = el("ul", [el("li", swatch(line.style), line.name) for line in shown], class_="legend narrow")
     return el("figure", wide, narrow, legend, el("figcaption", caption))
 
 

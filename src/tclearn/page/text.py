@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from tclearn.coalition.digest_text import format_digest
 from tclearn.coalition.evidence import MILLION, Paired
 from tclearn.coalition.quantities import decimal_text
+from tclearn.encoding import Digest
 from tclearn.page.markup import Html, el
 
 NONE: Final = "–"
@@ -92,9 +94,8 @@ def brief_hash(data: bytes) -> Html:
     return el("code", f"{data.hex()[:10]}…", title=data.hex())
 
 
-def telephone(data: bytes) -> Html:
+def telephone(data: Digest) -> Html:
     """A digest to read aloud: groups of four digits, four groups a line."""
-    digits = data.hex()
-    groups = [digits[at : at + 4] for at in range(0, len(digits), 4)]
+    groups = format_digest(data).split("-")
     lines = [groups[at : at + 4] for at in range(0, len(groups), 4)]
     return el("div", [el("div", [el("span", group) for group in line]) for line in lines], class_="telephone")

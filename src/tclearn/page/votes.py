@@ -8,8 +8,8 @@ from tclearn.encoding import MemberId
 from tclearn.page import text
 from tclearn.page.facts import APPROVED, SPARED, WAITING, Facts, vote_shown
 from tclearn.page.markup import Child, Html, el
-from tclearn.page.tables import heading, row, section, table
-from tclearn.protocols.tclearn.history import REVERTED, Ballot, Step
+from tclearn.page.tables import heading, link, row, section, table
+from tclearn.protocols.tclearn.history import PENDING, REVERTED, Ballot, Step
 from tclearn.protocols.tclearn.state import OPEN, REFUSED
 
 _GLYPHS: Final = {
@@ -70,7 +70,6 @@ def total(step: Step) -> str:
 
 
 def _row(facts: Facts, step: Step) -> Html:
-    candidate = facts.candidate(step)
     known = {ballot.member: ballot for ballot in step.ballots}
     if step.status == REFUSED or not known:
         why = step.reason if step.status not in OPEN else "not tested yet"
@@ -79,11 +78,12 @@ def _row(facts: Facts, step: Step) -> Html:
         votes_cast = [_cell(step, member, known.get(member)) for member in facts.members]
     outcome = "revert" if step.status == REVERTED else step.status
     anchor = facts.anchor(step)
+    elsewhere = step.block is None and step.status not in OPEN and step.status != PENDING
     return row(
-        el("a", step.block, href=anchor) if step.block is not None else text.NONE,
+        link(step.block, anchor) if step.block is not None else text.NONE,
         text.short(step.member, 24),
         el("td", total(step), class_="num"),
-        el("td", outcome if step.block is not None or step.status in OPEN else el("a", outcome, href=anchor), class_=f"outcome {outcome}"),
+        el("td", link(outcome, anchor) if elsewhere else outcome, class_=f"outcome {outcome}"),
         *votes_cast,
         css="undone" if step.block is not None and _undone(facts, step) else None,
     )
@@ -111,5 +111,3 @@ def _cell(step: Step, member: MemberId, ballot: Ballot | None) -> Html:
     if ballot.deviating:
         words += " · deviates from the agreed result on G"
     return el("td", _GLYPHS[shown], class_=f"vote {shown}{' deviating' if ballot.deviating else ''}", title=words)
-
-

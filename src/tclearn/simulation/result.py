@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.directory import CoalitionDirectory
 from tclearn.encoding import Digest
 from tclearn.files import writing
 from tclearn.identity import Signer
 from tclearn.learning.parameters import Parameters
+from tclearn.ledger import Head
 from tclearn.ledger.export import write_export
-from tclearn.ledger.recorded import Log
+from tclearn.ledger.recorded import Log, Recorded
 from tclearn.ledger.verify import Verified, verify
 from tclearn.protocols import terms_of
 from tclearn.protocols.tclearn.history import Step, history
@@ -41,6 +44,34 @@ class Export:
         """
         with self.path.open("rb") as stream:
             return verify(stream, terms_of, self.charter)
+
+
+@dataclass(frozen=True)
+class KeptLog:
+    """The log in a coalition's directory, opened whenever it is read: a result outlives the run that made it.
+
+    Attributes:
+        directory: the coalition's directory.
+        coalition: digest of the charter.
+        size: number of entries when the result was taken.
+    """
+
+    directory: Path
+    coalition: Digest
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def entries(self, start: int, stop: int) -> Iterator[Recorded]:
+        """See ``Log.entries``."""
+        with CoalitionDirectory.open(self.directory) as home:
+            yield from home.ledger.entries(start, stop)
+
+    def head(self, size: int) -> Head:
+        """See ``Log.head``."""
+        with CoalitionDirectory.open(self.directory) as home:
+            return home.ledger.head(size)
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,13 @@ from tclearn.learning.source import load_factory, source_digest
 from tclearn.learning.trainer import LocalData, Recipe, Task, Trainer
 from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.engines.memory import MemoryLedger
+from tclearn.ledger.recorded import Log
 from tclearn.ledger.transaction import Transaction
 from tclearn.protocols.tclearn import contract as contract_of
 from tclearn.protocols.tclearn.agent import Participant
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.keys import SeededKeys
-from tclearn.simulation.result import Result
+from tclearn.simulation.result import KeptLog, Result
 from tclearn.store import Store
 from tclearn.store.filesystem import FilesystemStore
 from tclearn.store.memory import MemoryStore
@@ -208,8 +209,12 @@ class Simulation:
             home = CoalitionDirectory.make(directory, resolved, log_key=keys.log(), data_key=keys.data(), clock=clock)
             store, ledger = home.store, home.ledger
         simulation = cls(resolved, ledger, [], keys, clock, store, directory)
-        for name in names:
-            simulation.agents.append(Agent(Participant(contract), ledger, simulation._site(name, trainers[name])))
+        try:
+            for name in names:
+                simulation.agents.append(Agent(Participant(contract), ledger, simulation._site(name, trainers[name])))
+        except BaseException:
+            simulation.close()
+            raise
         return simulation
 
     def run(self, on_entry: Callable[[State], bool] = _go_on) -> None:
@@ -230,7 +235,10 @@ class Simulation:
             raise TypeError("not a TCLearn role")
         parameters = role.model(state.block(state.tip), site)
         model = site.trainer.model(parameters)
-        return Result(self.charter, state, parameters, model, self.ledger, self.keys.log())
+        log: Log = self.ledger
+        if self.directory is not None:
+            log = KeptLog(self.directory, self.charter.digest, len(self.ledger))
+        return Result(self.charter, state, parameters, model, log, self.keys.log())
 
     def close(self) -> None:
         """Release the files."""

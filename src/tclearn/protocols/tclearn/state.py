@@ -45,7 +45,7 @@ class Turn(Record):
     Attributes:
         number: counts the turns of the whole chain.
         member: whose turn; ``None``: anybody's.
-        due_ms: when it passes on.
+        due_ms: when it passes on; ``None``: not by itself, for now.
         passes: turns in a row that brought no proposal.
     """
 
@@ -206,6 +206,12 @@ class ChangeState(Record):
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Declared(Record):
+    turn: int
+    ids: bytes
+
+
 class State:
     """A typed reading of the state, and the writes of one call on top of it.
 
@@ -326,12 +332,16 @@ class State:
 
     def declared(self, member: MemberId) -> bytes:
         """Data IDs that a member has declared for its coming proposal."""
-        return cast(bytes, self._value(f"declared/{member}", b""))
+        value = self._value(f"declared/{member}", 0)
+        declared = None if value == 0 else self._read(f"declared/{member}", value, _Declared)
+        return declared.ids if declared and declared.turn == self.turn.number else b""
 
     def put_declared(self, member: MemberId, ids: bytes | None) -> None:
-        """Store or forget declared data IDs."""
-        if ids is not None or self.declared(member):
-            self.writes[f"declared/{member}"] = ids
+        """Store or forget declared data IDs; with the turn they are forgotten too."""
+        if ids is not None:
+            self.writes[f"declared/{member}"] = _Declared(self.turn.number, ids).to_value()
+        elif self._value(f"declared/{member}", 0) != 0:
+            self.writes[f"declared/{member}"] = None
 
     # --- turns, the pending block, seeds ---------------------------------------------------------------------------
 

@@ -60,7 +60,8 @@ def reveal(state: State, arguments: Reveal, context: Context) -> None:
     if shown != promised:
         raise refuse(Refusal.COMMITMENT_MISMATCH, "the verdict is not the one committed to")
     local_counts = state.charter.local_results == "counts"
-    fault = verdict.fault(global_n=state.charter.task.global_n, local_counts=local_counts)
+    task = state.charter.task
+    fault = verdict.fault(metric=task.metric, global_n=task.global_n, local_counts=local_counts)
     if fault:
         raise refuse(Refusal.BAD_VERDICT, fault)
     candidate = replace(candidate, reveals={**candidate.reveals, context.sender: verdict})
