@@ -19,6 +19,7 @@ class Figure:
         unit: its unit; ``"x"`` for a ratio.
         bar: what it should reach at least; ``None``: for information.
         peer: what it was compared with, in the same run.
+        at_most: the bar is what it may reach at most.
     """
 
     name: str
@@ -26,6 +27,12 @@ class Figure:
     unit: str
     bar: float | None = None
     peer: str = ""
+    at_most: bool = False
+
+    @property
+    def missed(self) -> bool:
+        """Whether the bar is missed."""
+        return self.bar is not None and (self.value > self.bar if self.at_most else self.value < self.bar)
 
 
 def in_turn(rounds: int, *measures: Callable[[], float]) -> list[float]:
@@ -40,13 +47,13 @@ def in_turn(rounds: int, *measures: Callable[[], float]) -> list[float]:
 
 def show(figures: Sequence[Figure]) -> None:
     """Print one JSON object a line, or with ``--table`` a table; exit with 1 when a bar is missed."""
-    missed = [figure for figure in figures if figure.bar is not None and figure.value < figure.bar]
     if "--table" in sys.argv:
         width = max(len(figure.name) for figure in figures)
         for figure in figures:
-            bar = "" if figure.bar is None else f"bar {figure.bar:g}{'  MISSED' if figure in missed else ''}"
+            sign = "≤" if figure.at_most else "≥"
+            bar = "" if figure.bar is None else f"bar {sign} {figure.bar:g}{'  MISSED' if figure.missed else ''}"
             print(f"{figure.name:<{width}}  {figure.value:>10.4g} {figure.unit:<9} {bar:<16} {figure.peer}".rstrip())
     else:
         for figure in figures:
             print(json.dumps(asdict(figure)))
-    sys.exit(1 if missed else 0)
+    sys.exit(any(figure.missed for figure in figures))

@@ -165,14 +165,12 @@ def test_unknown_field_names_cannot_drive_a_terminal() -> None:
     assert refusal.value.what.isprintable()
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="a map's key is quoted raw in a refusal")
 def test_map_keys_cannot_drive_a_terminal() -> None:
     with pytest.raises(MessageError) as refusal:
         Ballot.from_value({**PLAIN.to_value(), "shares": {"\x1b[2J\n": "x"}})
     assert refusal.value.what.isprintable()
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="an unknown field is quoted whole, up to a MiB of it")
 def test_a_refusal_is_short() -> None:
     with pytest.raises(MessageError) as refusal:
         Vote.from_value({"member": "a", "yes": 1, "x" * 1_000_000: 1})

@@ -71,7 +71,7 @@ def decode(data: bytes, *, size_max: int = TRANSACTION_BYTES_MAX) -> Value:
             tag_hook=_refuse_tag,
             semantic_decoders=_NO_TAGS,
         )
-        same = encode(value) == data
+        same = cbor2.dumps(_normal(value, 0)) == data
     except MessageError:
         raise
     except Exception as error:  # cbor2 raises several kinds; each of them means: not one of ours

@@ -69,7 +69,7 @@ class Record:
                 arguments[name] = None
         if known != len(value):
             unknown = sorted(set(value) - set(arguments))
-            raise MessageError(Code.ENCODING, f"{place} has the unknown field {unknown[0]!r}")
+            raise MessageError(Code.ENCODING, f"{place} has the unknown field {unknown[0][:40]!r}")
         return cls(**arguments)
 
 
@@ -165,9 +165,14 @@ def _read_map(read: _Reader) -> _Reader:
     def reader(value: Any, place: str) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise _refused(place, value, "a map")
-        return {key: read(item, f"{place}.{key}") for key, item in value.items()}
+        return {key: read(item, f"{place}.{_shown(key)}") for key, item in value.items()}
 
     return reader
+
+
+def _shown(name: str) -> str:
+    # Names come from anybody: they are quoted where they are not plain words, and never in full length.
+    return name if _MEMBER.fullmatch(name.replace("_", "-").lower()) else repr(name[:40])
 
 
 def _refused(place: str, value: object, expected: str) -> MessageError:

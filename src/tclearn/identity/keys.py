@@ -8,7 +8,7 @@ rule.
 from __future__ import annotations
 
 import hashlib
-from typing import NewType
+from typing import NewType, NoReturn
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
@@ -43,6 +43,10 @@ class Signer:
     def derive(self, purpose: str) -> bytes:
         """32 secret bytes for another purpose, fixed by this key."""
         return hashlib.blake2b(purpose.encode(), key=bytes(self._key), digest_size=32).digest()
+
+    def __reduce__(self) -> NoReturn:
+        # Copies of a key that nobody meant to make end in files and in other processes.
+        raise TypeError("a Signer is not copied or pickled")
 
     def __repr__(self) -> str:
         return f"Signer({self.public.hex()[:16]}…)"

@@ -158,7 +158,8 @@ class Database:
     def _write(self, batch: Sequence[Applied], encoded: Mapping[str, bytes | None], head: Head) -> None:
         run = self._connection.executemany
         run(_PUT_ENTRY, map(_row, batch))
-        run("DELETE FROM state WHERE key = ?", [(key,) for key, value in encoded.items() if value is None])
+        if None in encoded.values():
+            run("DELETE FROM state WHERE key = ?", [(key,) for key, value in encoded.items() if value is None])
         run(_PUT_STATE, [(key, value) for key, value in encoded.items() if value is not None])
         run(_PUT_META, [("head", encode_head(head))])
 
