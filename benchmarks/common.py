@@ -56,4 +56,4 @@ def show(figures: Sequence[Figure]) -> None:
     else:
         for figure in figures:
             print(json.dumps(asdict(figure)))
-    sys.exit(any(figure.missed for figure in figures))
+    sys.exit(1 if any(figure.missed for figure in figures) else 0)
