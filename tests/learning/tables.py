@@ -26,6 +26,21 @@ def network(features: int = FEATURES, hidden: int = 6, classes: int = 2) -> Any:
     return nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
 
+def with_everything() -> Any:
+    """A network with running statistics, random numbers and normalisation."""
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Linear(FEATURES, 8),
+        nn.BatchNorm1d(8),
+        nn.PReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(8, 8),
+        nn.LayerNorm(8),
+        nn.Linear(8, 2),
+    )
+
+
 def task(**changes: Any) -> Task:
     given: dict[str, Any] = {
         "model": network,

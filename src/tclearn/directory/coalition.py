@@ -72,6 +72,7 @@ class CoalitionDirectory:
             AgentError: the directory belongs to another charter.
             StorageError: it cannot be written, or is open for writing elsewhere.
         """
+        contract(charter)  # what it names is installed, or nothing is made
         path.mkdir(parents=True, exist_ok=True)
         kept = path / CHARTER
         if kept.exists() and kept.read_bytes() != charter.encode():

@@ -179,7 +179,7 @@ class MemberTrainer:
                 expected="records that nobody tests on",
             )
         self._check_kept(frozenset(data_id for data_id, _, _ in holding.entries), used)
-        self._learner.prepare(records.take([0]), _TRAINING)
+        self._learner.prepare(records, _TRAINING)
         self._records, self._holding, self._grown = records, holding, None
 
     def _check_kept(self, now: frozenset[DataId], used: Container[DataId]) -> None:

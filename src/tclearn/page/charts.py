@@ -68,6 +68,7 @@ class Chart:
         marks: crosses that belong to no series.
         rules: whole numbers with a vertical line, and what happened there.
         bounds: numbers beyond cannot occur.
+        from_zero: whether the vertical axis begins at the lower bound, whatever the numbers.
     """
 
     title: str
@@ -78,6 +79,7 @@ class Chart:
     marks: tuple[Point, ...] = ()
     rules: tuple[tuple[int, str], ...] = ()
     bounds: tuple[float, float] = (0.0, 1.0)
+    from_zero: bool = False
 
     @property
     def numbers(self) -> list[float]:
@@ -107,10 +109,11 @@ def line_chart(chart: Chart, *, width: float, height: float, labels: bool) -> Ht
     top, right, bottom, left = _MARGIN
     lowest = chart.floor
     shown = [number for number in chart.numbers if number >= lowest] or list(chart.bounds)
+    low = chart.bounds[0] if chart.from_zero else min(shown)
     strip = min(chart.numbers, default=lowest) < lowest
     floor = height - bottom - (_STRIP if strip else 0)
     parts = max(3, int((floor - top) / 44))
-    y = _Vertical(*round_interval(min(shown), max(shown), parts, chart.bounds), floor, top)
+    y = _Vertical(*round_interval(low, max(shown), parts, chart.bounds), floor, top)
     first, last = chart.x_range
     x = Scale(first - 0.6, last + 0.3, left, width - (_LABELS if labels else right))
     body: list[Html] = [_strip(x, floor)] if strip else []

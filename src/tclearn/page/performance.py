@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -32,7 +33,7 @@ def performance(facts: Facts) -> Html:
         title=f"{name} after each increment, on the global test set and on every local one",
         x_label="block",
         y_label=name,
-        x_range=(1, max(facts.state.tip, *(candidate.height for candidate in facts.candidates), 1)),
+        x_range=(1, max([facts.state.tip, *(math.ceil(mark.x) for mark in marks)])),
         lines=(_global_line(facts), *_local_lines(series)),
         marks=marks,
         rules=tuple(_reverts(facts)),

@@ -34,7 +34,8 @@ def rejections(facts: Facts) -> Html:
     steps = [step for step in facts.steps if step.status in _KINDS]
     ended = [(step, candidate) for step in steps if (candidate := facts.candidate(step))]
     if not ended:
-        return section("rejections", title, el("p", "Every candidate so far was accepted.", class_="quiet"))
+        nothing = "No candidate has failed so far." if facts.steps else "No candidate has been offered yet."
+        return section("rejections", title, el("p", nothing, class_="quiet"))
     kinds = [kind for kind in _KINDS if facts.counted(kind)]
     meaning = el("ul", [el("li", el("b", f"{_KINDS[kind]}: "), _MEANING[kind]) for kind in kinds], class_="legend")
     head: list[Child] = ["candidate", "from", "outcome", "why", heading("on G", "num"), heading("yes", "num")]

@@ -33,6 +33,7 @@ def strength(facts: Facts) -> Html:
         x_range=(first, facts.state.tip),
         lines=tuple(_lines(facts, first)),
         bounds=(0.0, 2.0),
+        from_zero=True,
     )
     numbers = fold("Exact numbers", _numbers(facts))
     return section("strength", _TITLE, el("p", _reading(facts)), figure(chart, _caption(first)), numbers)

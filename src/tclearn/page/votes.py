@@ -8,7 +8,7 @@ from tclearn.encoding import MemberId
 from tclearn.page import text
 from tclearn.page.facts import APPROVED, SPARED, WAITING, Facts, vote_shown
 from tclearn.page.markup import Child, Html, el
-from tclearn.page.tables import heading, link, row, section, table
+from tclearn.page.tables import heading, link, number, row, section, table
 from tclearn.protocols.tclearn.history import PENDING, REVERTED, Ballot, Step
 from tclearn.protocols.tclearn.state import OPEN, REFUSED
 
@@ -44,7 +44,7 @@ def votes(facts: Facts) -> Html:
     title = "Votes on every candidate"
     if not facts.steps:
         return section("votes", title, el("p", "No candidate has been offered yet.", class_="quiet"))
-    head: list[Child] = ["block", "from", heading("yes", "num"), "outcome"]
+    head: list[Child] = ["block", "from", heading("on G", "num"), heading("yes", "num"), "outcome"]
     head += [heading(el("span", text.short(member)), "upright", member) for member in facts.members]
     rows = [_row(facts, step) for step in facts.steps]
     legend = [el("li", el("span", _GLYPHS[vote], class_=f"vote {css}"), words) for css, vote, words in _LEGEND]
@@ -82,7 +82,8 @@ def _row(facts: Facts, step: Step) -> Html:
     return row(
         link(step.block, anchor) if step.block is not None else text.NONE,
         text.short(step.member, 24),
-        el("td", total(step), class_="num"),
+        number(text.share(step.performance)),
+        number(total(step)),
         el("td", link(outcome, anchor) if elsewhere else outcome, class_=f"outcome {outcome}"),
         *votes_cast,
         css="undone" if step.block is not None and _undone(facts, step) else None,

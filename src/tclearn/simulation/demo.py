@@ -36,6 +36,7 @@ EXPORT: Final = "coalition.tclearn"
 MODEL: Final = "model.safetensors"
 REPORT: Final = "report.html"
 _FORMAT: Final = 1
+_BLOCKS_MAX: Final = 10_000
 _OWN: Final = (EXPORT, MODEL, REPORT, MEMBERS, OBJECTS, CHARTER, LEDGER, *LEDGER_SIDE_FILES, LOG_KEY, DATA_KEY)
 
 
@@ -151,7 +152,7 @@ class Demo:
         parts = partition(dataset, names, options.seed)
         recipe = task.recipe()
         _make_directory(directory, options, resume=resume)
-        blocks = options.blocks or task.blocks
+        blocks = task.blocks if options.blocks is None else options.blocks
         setting = Setting(
             charter=task.charter(options.rule, options.lambda_, blocks),
             members=_with_attacks(parts, attacks, dataset.classes),
@@ -382,6 +383,8 @@ def _check(options: DemoOptions, attacks: tuple[Attack, ...], names: list[str]) 
         raise UsageError(Code.USAGE, f"no data set {options.dataset!r} in the demo", expected=" or ".join(TASKS))
     if not 2 <= options.members <= 50:
         raise UsageError(Code.USAGE, f"{options.members} members", expected="2 to 50")
+    if options.blocks is not None and not 1 <= options.blocks <= _BLOCKS_MAX:
+        raise UsageError(Code.USAGE, f"{options.blocks} blocks", expected=f"1 to {_BLOCKS_MAX}")
     for attack in attacks:
         if attack.member not in names:
             raise UsageError(Code.USAGE, f"the attack {attack}: no such member", expected=f"{names[0]} to {names[-1]}")

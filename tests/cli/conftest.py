@@ -1,0 +1,64 @@
+"""Runs the command line in this process, and keeps one finished demonstration for all tests of a worker."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tclearn.cli import main
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command has said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def tclearn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: object, code: int = 0) -> Said:
+        monkeypatch.setattr(sys, "argv", ["tclearn", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        said = Said(int(stop.value.code or 0), out, err)
+        assert "Traceback" not in said.out + said.err
+        assert said.code == code, said
+        return said
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tclearn.simulation.demo import Demo, DemoOptions
+
+    directory = tmp_path_factory.mktemp("finished") / "demo"
+    demo = Demo.prepare(DemoOptions(dataset="breast-cancer", blocks=3), directory)
+    demo.run().write_report()
+    demo.close()
+    return directory
+
+
+@pytest.fixture
+def demo(finished: Path, tmp_path: Path) -> Path:
+    """A finished demonstration that a test may change."""
+    return Path(shutil.copytree(finished, tmp_path / "demo"))

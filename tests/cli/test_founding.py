@@ -1,0 +1,174 @@
+"""From members' keys to a coalition's directory: ``member``, ``coalition`` and ``data``."""
+
+import stat
+import sys
+
+import pytest
+
+CHARTER = """
+[coalition]
+name     = "tumours"
+protocol = "tclearn"
+level    = "A"
+members  = ["leuven.pem", "namur.pem", "porto.pem"]
+[model]
+factory   = "tumours:network"
+arguments = { hidden = 8 }
+seed      = 7
+[task]
+metric     = "accuracy"
+local_test = 0.10
+[acceptance]
+rule   = "anchored"
+lambda = 0.98
+[schedule]
+stop = { blocks = 6 }
+[hyperparameters]
+epochs        = 3
+learning_rate = { start = 1.0, rule = "plateau", factor = 0.5, patience = 3 }
+[governance]
+may_change = ["epochs"]
+"""
+MODULE = """
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+import torch
+
+x, y = load_breast_cancer(return_X_y=True)
+x = (x / x.max(0)).astype(np.float32)
+
+def network(hidden):
+    return torch.nn.Sequential(torch.nn.Linear(30, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 2))
+
+def everybodys_test():
+    return x[:100], y[:100]
+
+def ours():
+    return x[100:200], y[100:200]
+"""
+SITE = 'data = "tumours:ours"\nglobal_test = "tumours:everybodys_test"\nthreads = 1\n'
+
+
+@pytest.fixture
+def office(tclearn, tmp_path, monkeypatch):
+    """A folder with everything that founding needs, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    monkeypatch.delitem(sys.modules, "tumours", raising=False)
+    (tmp_path / "charter.toml").write_text(CHARTER)
+    (tmp_path / "site.toml").write_text(SITE)
+    (tmp_path / "tumours.py").write_text(MODULE)
+    for name in ("leuven", "namur", "porto"):
+        tclearn("member", "new", name)
+    yield tmp_path
+    sys.modules.pop("tumours", None)
+
+
+def test_keys_are_the_owners_alone_and_never_overwritten(tclearn, office):
+    assert stat.S_IMODE((office / "leuven.key").stat().st_mode) == 0o600
+    before = (office / "leuven.key").read_bytes()
+    assert "exists already" in tclearn("member", "new", "leuven", code=2).err
+    assert (office / "leuven.key").read_bytes() == before
+    assert "no member name" in tclearn("member", "new", "Leuven!", code=2).err
+    assert b"PRIVATE" not in (office / "leuven.pem").read_bytes()
+
+
+def test_a_coalition_is_founded_and_its_members_check_their_data(tclearn, office):
+    said = tclearn("coalition", "new", "charter.toml").out
+    assert "plateau" in said and "by telephone" in said
+    told = tclearn("coalition", "show", "--json", "--dir", "coalition").json
+    assert [member["id"] for member in told["members"]] == ["leuven", "namur", "porto"]
+    assert {member["origin"] for member in told["members"]} == {"os"}
+    assert told["global_records"] == 100 and told["hyperparameters"]["epochs"] == 3
+    for secret in ("log.key", "data.key"):
+        assert stat.S_IMODE((office / "coalition" / secret).stat().st_mode) == 0o600
+    check = tclearn("data", "check", "--json").json
+    assert (check["records"], check["used"], check["block"], check["local"]) == (100, 0, 0, None)
+    assert check["next_trained"] + check["next_put_aside"] == 100
+    assert "nothing was sent" in tclearn("data", "check").out
+    status = tclearn("status", "--json", "--dir", "coalition").json
+    assert {"member": "leuven", "for": "propose", "until_ms": None} in status["waiting"]
+    tclearn("ledger", "export", "empty.tclearn", "--dir", "coalition")
+    assert tclearn("ledger", "verify", "empty.tclearn", "--json").json["entries"] == 0
+
+
+def test_the_digest_of_a_test_set_goes_into_the_charter(tclearn, office):
+    digest = tclearn("data", "digest", "tumours:everybodys_test", "--json").json
+    assert digest["records"] == 100
+    named = CHARTER.replace("[task]", f'[task]\nglobal_test_set = "{digest["digest"]}"')
+    (office / "charter.toml").write_text(named)
+    tclearn("coalition", "new", "charter.toml")
+    other = named.replace(digest["digest"], "blake3:" + "0" * 64)
+    (office / "charter.toml").write_text(other)
+    said = tclearn("coalition", "new", "charter.toml", "--dir", "second", code=2)
+    assert "global_test_set" in said.err
+    assert not (office / "second").exists()
+
+
+def test_a_coalition_is_not_founded_over_another(tclearn, office):
+    tclearn("coalition", "new", "charter.toml")
+    before = (office / "coalition" / "charter.cbor").read_bytes()
+    assert "not empty" in tclearn("coalition", "new", "charter.toml", code=2).err
+    assert (office / "coalition" / "charter.cbor").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ('rule   = "anchored"', 'rule   = "anchord"', "anchored"),
+        ("lambda = 0.98", "lamda = 0.98", "lambda"),
+        ("lambda = 0.98", "lambda = 98", "lambda"),
+        ('level    = "A"', 'level    = "C"', "level"),
+        ("stop = { blocks = 6 }", "", "stop"),
+        ('"porto.pem"', '"turin.pem"', "turin.pem"),
+        ('"tumours:network"', '"tumours:netwrk"', "network"),
+        ('"tumours:network"', '"tumors:network"', "tumors"),
+        ("{ hidden = 8 }", "{ hiden = 8 }", "hiden"),
+        ("[task]", "[task", "line"),
+        ('"accuracy"', '"accurracy"', "accuracy"),
+    ],
+)
+def test_a_wrong_charter_is_explained_and_nothing_is_made(tclearn, office, old, new, shown):
+    assert old in CHARTER
+    (office / "charter.toml").write_text(CHARTER.replace(old, new))
+    said = tclearn("coalition", "new", "charter.toml", code=2)
+    assert said.err.startswith("error[TCL-1")
+    assert shown in said.err
+    assert not (office / "coalition").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("return x[100:200], y[100:200]", "return x[100:200], y[100:199]", "TCL-202"),
+        ("return x[100:200], y[100:200]", "return x[100:200] * np.nan, y[100:200]", "TCL-201"),
+        ("return x[100:200], y[100:200]", "return x[100:200, :7], y[100:200]", "TCL-202"),
+        ("return x[100:200], y[100:200]", "raise OSError('no such disk')", "TCL-201"),
+        ("return x[:100], y[:100]", "return x[1:101], y[1:101]", "TCL-203"),
+    ],
+)
+def test_wrong_data_are_explained(tclearn, office, old, new, code):
+    tclearn("coalition", "new", "charter.toml")
+    changed = MODULE.replace(old, new)
+    assert changed != MODULE
+    # The functions change without the model code's file changing, as when the data come from elsewhere.
+    namespace: dict[str, object] = {}
+    exec(changed, namespace)
+    import tumours  # type: ignore[import-not-found]
+
+    tumours.ours, tumours.everybodys_test = namespace["ours"], namespace["everybodys_test"]
+    said = tclearn("data", "check", code=1)
+    assert code in said.err
+
+
+def test_changed_model_code_is_named(tclearn, office):
+    tclearn("coalition", "new", "charter.toml")
+    (office / "tumours.py").write_text(MODULE.replace("ReLU", "Tanh"))
+    assert "tumours.py" in tclearn("data", "check", code=2).err
+
+
+def test_a_wrong_site_is_explained(tclearn, office):
+    (office / "site.toml").write_text('dta = "tumours:ours"\n')
+    assert "data" in tclearn("coalition", "new", "charter.toml", code=2).err
+    (office / "site.toml").unlink()
+    assert "site.toml" in tclearn("coalition", "new", "charter.toml", code=4).err
