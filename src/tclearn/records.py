@@ -21,7 +21,9 @@ from tclearn.errors import Code, MessageError
 _NATURAL_MAX: Final = (1 << 63) - 1
 _MEMBER: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
-_Reader = Callable[[Any, str], Any]
+Place = str | tuple["Place", str | int]
+"""Where a value stands, for messages: a name, or a place with a field, key or position in it. Rendered only on refusal."""
+_Reader = Callable[[Any, Place], Any]
 _Writer = Callable[[Any], Value]
 
 
@@ -44,7 +46,7 @@ class Record:
         return encode(self.to_value())
 
     @classmethod
-    def from_value(cls, value: Value, what: str = "") -> Self:
+    def from_value(cls, value: Value, what: Place = "") -> Self:
         """Read a record from a decoded map.
 
         Args:
@@ -61,15 +63,15 @@ class Record:
         known = 0
         for name, required, read, _ in _fields(cls):  # type: ignore[arg-type] # as above
             if name in value:
-                arguments[name] = read(value[name], f"{place}.{name}")
+                arguments[name] = read(value[name], (place, name))
                 known += 1
             elif required:
-                raise MessageError(Code.ENCODING, f"{place} lacks the field {name!r}")
+                raise MessageError(Code.ENCODING, f"{_rendered(place)} lacks the field {name!r}")
             else:
                 arguments[name] = None
         if known != len(value):
             unknown = sorted(set(value) - set(arguments))
-            raise MessageError(Code.ENCODING, f"{place} has the unknown field {unknown[0][:40]!r}")
+            raise MessageError(Code.ENCODING, f"{_rendered(place)} has the unknown field {unknown[0][:40]!r}")
         return cls(**arguments)
 
 
@@ -117,25 +119,25 @@ def _same(value: Any) -> Value:
     return result
 
 
-def _read_natural(value: Any, place: str) -> int:
+def _read_natural(value: Any, place: Place) -> int:
     if type(value) is not int or not 0 <= value <= _NATURAL_MAX:
         raise _refused(place, value, "an integer from 0 to 2^63 - 1")
     return value
 
 
-def _read_bytes(value: Any, place: str) -> bytes:
+def _read_bytes(value: Any, place: Place) -> bytes:
     if type(value) is not bytes:
         raise _refused(place, value, "bytes")
     return value
 
 
-def _read_digest(value: Any, place: str) -> Digest:
+def _read_digest(value: Any, place: Place) -> Digest:
     if type(value) is not bytes or len(value) != 32:
         raise _refused(place, value, "a digest of 32 bytes")
     return Digest(value)
 
 
-def _read_text(value: Any, place: str) -> str:
+def _read_text(value: Any, place: Place) -> str:
     if type(value) is not str:
         raise _refused(place, value, "text")
     return value
@@ -146,26 +148,26 @@ def is_member_name(text: str) -> bool:
     return _MEMBER.fullmatch(text) is not None
 
 
-def _read_member(value: Any, place: str) -> MemberId:
+def _read_member(value: Any, place: Place) -> MemberId:
     if type(value) is not str or not _MEMBER.fullmatch(value):
         raise _refused(place, value, "a member name of lower-case letters, digits, dots and hyphens")
     return MemberId(value)
 
 
 def _read_array(read: _Reader) -> _Reader:
-    def reader(value: Any, place: str) -> tuple[Any, ...]:
-        if not isinstance(value, list | tuple):
+    def reader(value: Any, place: Place) -> tuple[Any, ...]:
+        if not isinstance(value, (list, tuple)):
             raise _refused(place, value, "an array")
-        return tuple(read(item, f"{place}[{index}]") for index, item in enumerate(value))
+        return tuple(read(item, (place, index)) for index, item in enumerate(value))
 
     return reader
 
 
 def _read_map(read: _Reader) -> _Reader:
-    def reader(value: Any, place: str) -> dict[str, Any]:
+    def reader(value: Any, place: Place) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise _refused(place, value, "a map")
-        return {key: read(item, f"{place}.{_shown(key)}") for key, item in value.items()}
+        return {key: read(item, (place, key)) for key, item in value.items()}
 
     return reader
 
@@ -177,4 +179,4 @@ def _shown(name: str) -> str:
 
 def _refused(place: str, value: object, expected: str) -> MessageError:
     size = f" of length {len(value)}" if isinstance(value, bytes | str | list | tuple) else ""
-    return MessageError(Code.ENCODING, f"{place} is {type(value).__name__}{size}", expected=expected)
+    return MessageError(Code.ENCODING, f"{_rendered(place)} is {type(value).__name__}{size}", expected=expected)

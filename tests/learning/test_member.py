@@ -190,7 +190,7 @@ def test_unreadable_data() -> None:
         bound((inputs, table(5).targets))
     with pytest.raises(DataError, match="record 2 of the training data has the target 7"):
         bound((table(5).inputs, np.array([0, 1, 7, 0, 1])))
-    with pytest.raises(DataError, match="the local test set has the element type"):
+    with pytest.raises(DataError, match="the local test set: the input has the element type"):
         bound(table(5), local_test=(np.zeros((3, FEATURES), complex), [0, 1, 0]))
 
 

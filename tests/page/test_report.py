@@ -225,6 +225,8 @@ def test_revert_shows_what_it_undid() -> None:
     hangs_together(page)
     kinds = [cells[2] for cells in page.named("chain").one("table", "chain").rows()]
     assert kinds == ["genesis", "increment", "increment", "undone", "back to 2", "increment"]
+    outcomes = [cells[4] for cells in page.named("votes").one("table").rows()]
+    assert outcomes == ["accepted", "accepted", "accepted, undone", "revert", "accepted"]
     assert figures(page)["blocks"] == "4"
     assert "1 revert, 1 undone" in page.one("ul", "figures").text
     assert "revert to block 2" in page.named("charter").text

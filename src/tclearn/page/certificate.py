@@ -133,8 +133,8 @@ def _by_member(facts: Facts, chained: ChainedBlock) -> Html:
                 number(f"{block.strengths[member] / MILLION:.6f}"),
             )
         )
-    size = len(block.committee)
-    caption = f"Votes and endorsements: each needs {quorum(size)} of the committee’s {size}" if size else "Members"
+    size, what = len(block.committee), "Approvals" if block.kind == REVERT else "Votes"
+    caption = f"{what} and endorsements: each needs {quorum(size)} of the committee’s {size}" if size else "Members"
     return table(head, rows, caption=caption, css="by-member")
 
 

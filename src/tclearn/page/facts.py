@@ -22,6 +22,8 @@ SPARED: Final = "spared"
 """No verdict, and none was needed any more."""
 APPROVED: Final = "approved"
 """Approved a revert."""
+UNAPPROVED: Final = "unapproved"
+"""Had not approved it when two thirds had; nobody has to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def in_order(members: Iterable[MemberId]) -> list[MemberId]:
 def vote_shown(step: Step, ballot: Ballot) -> str:
     """What a ballot is called: a verdict that can still come, or is needed no more, is not missing."""
     if step.status == REVERTED:
-        return APPROVED if ballot.vote == "yes" else SPARED
+        return APPROVED if ballot.vote == "yes" else UNAPPROVED
     if ballot.vote == "missing" and not step.closed:
         return WAITING
     if ballot.vote == "missing" and step.status == STALE:

@@ -6,7 +6,7 @@ from typing import Final
 
 from tclearn.encoding import MemberId
 from tclearn.page import text
-from tclearn.page.facts import APPROVED, SPARED, WAITING, Facts, vote_shown
+from tclearn.page.facts import APPROVED, SPARED, UNAPPROVED, WAITING, Facts, vote_shown
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import heading, link, number, row, section, table
 from tclearn.protocols.tclearn.history import PENDING, REVERTED, Ballot, Step
@@ -20,6 +20,7 @@ _GLYPHS: Final = {
     WAITING: "…",
     SPARED: "·",
     APPROVED: "✓",
+    UNAPPROVED: "·",
 }
 _WORDS: Final = {
     "yes": "yes",
@@ -29,6 +30,7 @@ _WORDS: Final = {
     WAITING: "no verdict yet",
     SPARED: "not needed",
     APPROVED: "approved",
+    UNAPPROVED: "had not approved",
 }
 _LEGEND: Final = (
     ("yes", "yes", "yes"),
@@ -77,6 +79,8 @@ def _row(facts: Facts, step: Step) -> Html:
     else:
         votes_cast = [_cell(step, member, known.get(member)) for member in facts.members]
     outcome = "revert" if step.status == REVERTED else step.status
+    undone = step.block is not None and step.status != REVERTED and step.block not in facts.present
+    words = f"{outcome}, undone" if undone else outcome
     anchor = facts.anchor(step)
     elsewhere = step.block is None and step.status not in OPEN and step.status != PENDING
     return row(
@@ -84,14 +88,10 @@ def _row(facts: Facts, step: Step) -> Html:
         text.short(step.member, 24),
         number(text.share(step.performance)),
         number(total(step)),
-        el("td", link(outcome, anchor) if elsewhere else outcome, class_=f"outcome {outcome}"),
+        el("td", link(words, anchor) if elsewhere else words, class_=f"outcome {outcome}"),
         *votes_cast,
-        css="undone" if step.block is not None and _undone(facts, step) else None,
+        css="undone" if undone else None,
     )
-
-
-def _undone(facts: Facts, step: Step) -> bool:
-    return step.status != REVERTED and step.block not in facts.present
 
 
 def _cell(step: Step, member: MemberId, ballot: Ballot | None) -> Html:
