@@ -22,7 +22,7 @@ _NATURAL_MAX: Final = (1 << 63) - 1
 _MEMBER: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 Place = str | tuple["Place", str | int]
-"""Where a value stands, for messages: a name, or a place with a field, key or position in it. Rendered only on refusal."""
+"""Where a value stands: a name, or a place with a field, key or position in it. Put into words only for a refusal."""
 _Reader = Callable[[Any, Place], Any]
 _Writer = Callable[[Any], Value]
 
@@ -177,6 +177,13 @@ def _shown(name: str) -> str:
     return name if _MEMBER.fullmatch(name.replace("_", "-").lower()) else repr(name[:40])
 
 
-def _refused(place: str, value: object, expected: str) -> MessageError:
+def _rendered(place: Place) -> str:
+    if isinstance(place, str):
+        return place
+    parent, step = place
+    return f"{_rendered(parent)}[{step}]" if isinstance(step, int) else f"{_rendered(parent)}.{_shown(step)}"
+
+
+def _refused(place: Place, value: object, expected: str) -> MessageError:
     size = f" of length {len(value)}" if isinstance(value, bytes | str | list | tuple) else ""
     return MessageError(Code.ENCODING, f"{_rendered(place)} is {type(value).__name__}{size}", expected=expected)

@@ -1,4 +1,4 @@
-"""Acceptance is equation 3 in exact integers, on G and L with equal weight."""
+"""Acceptance is equation 3 in exact integers, on G and L together, record by record."""
 
 from fractions import Fraction
 
@@ -19,8 +19,9 @@ def paired(draw):
 @given(paired(), st.none() | paired(), st.integers(0, 1_000_000))
 def test_judgement_is_equation_3(on_global, on_local, lambda_ppm):
     sets = [on_global] + ([on_local] if on_local else [])
-    reference = sum(Fraction(p.reference, p.scale) for p in sets) / len(sets)
-    candidate = sum(Fraction(p.candidate, p.scale) for p in sets) / len(sets)
+    records = sum(p.n for p in sets)
+    reference = sum(Fraction(p.n * p.reference, p.scale) for p in sets) / records
+    candidate = sum(Fraction(p.n * p.candidate, p.scale) for p in sets) / records
     evidence = Evidence(on_global, on_local)
     assert merged(evidence) == (reference, candidate)
     judged = PAPER.judge(evidence, Terms(lambda_ppm))
@@ -37,3 +38,11 @@ def test_the_printed_inequality_of_the_earlier_paper_would_accept_the_ruined_mod
 def test_paper_compares_with_the_previous_model_and_anchored_with_the_best():
     assert PAPER.reference(previous=9, best=4) == 9
     assert ANCHORED.reference(previous=9, best=4) == 4
+
+
+def test_a_handful_of_local_records_cannot_outvote_the_global_test_set():
+    worse = Paired(120, 120, 112, 97, 20, 5)
+    few = Evidence(worse, Paired(5, 5, 3, 5, 0, 2))
+    assert not ANCHORED.judge(few, Terms(980_000)).accepted
+    many = Evidence(worse, Paired(500, 500, 300, 500, 0, 200))
+    assert ANCHORED.judge(many, Terms(980_000)).accepted

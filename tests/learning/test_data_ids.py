@@ -50,7 +50,7 @@ def test_digest_is_what_is_written() -> None:
         lambda x, y: (x.astype(">f4"), y.astype(">i8")),
         lambda x, y: (x.astype(np.float16), y),
         lambda x, y: (x.tolist(), y.tolist()),
-        lambda x, y: _Pairs(x, y),
+        lambda x, y: _Pairs(x, targets=y),
         lambda x, y: lambda: (torch.tensor(x), torch.tensor(y)),
     ],
 )

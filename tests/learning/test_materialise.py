@@ -50,7 +50,7 @@ def refusal(source: Any) -> DataError:
         MapStyle(),
         Records(X, Y),
         lambda: (X, Y),
-        lambda: MapStyle(),
+        lambda: MapStyle(count=6),
         (torch.tensor(X, requires_grad=True), Y),
     ],
 )
@@ -125,7 +125,12 @@ def test_random_augmentation_is_refused() -> None:
 def test_too_large_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tclearn.learning.records.DATA_SET_BYTES_MAX", 90)
     read: list[int] = []
-    error = refusal(MapStyle(lambda index, pair: read.append(index) or pair))
+
+    def watched(index: int, pair: Any) -> Any:
+        read.append(index)
+        return pair
+
+    error = refusal(MapStyle(watched))
     assert error.code is Code.TOO_LARGE
     assert read == [0]
     assert refusal((X, Y)).code is Code.TOO_LARGE

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.learning.tables import FEATURES, table, task, work
 
 from tclearn.errors import CharterError, Code, DataError, ParametersError
 from tclearn.learning.contribution import is_put_aside
@@ -15,7 +16,6 @@ from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Recipe
 from tclearn.learning.trainers.torch import TorchTrainer
-from tests.learning.tables import FEATURES, table, task, work
 
 RECIPE = TorchTrainer(epochs=2, batch_size=8)
 
@@ -74,7 +74,9 @@ def test_local_test_grows_with_the_ledger() -> None:
 
 def test_a_local_test_set_of_its_own() -> None:
     own, training = table(12, seed=5), table(30)
-    both = Records(*(np.concatenate([a, b]) for a, b in ((training.inputs, own.inputs), (training.targets, own.targets))))
+    both = Records(
+        *(np.concatenate([a, b]) for a, b in ((training.inputs, own.inputs), (training.targets, own.targets)))
+    )
     trainer = bound(both, local_test=own, local_share=500_000)
     start = trainer.initial(1)
     contribution = trainer.train(start, work())
@@ -184,9 +186,9 @@ def test_unreadable_data() -> None:
         bound(_unreadable)
     with pytest.raises(DataError, match="the global test set could not be read"):
         bound(table(5), global_test=_unreadable)
+    inputs = table(5).inputs
+    inputs[3, 0] = np.nan
     with pytest.raises(DataError, match="record 3 is NaN"):
-        inputs = table(5).inputs
-        inputs[3, 0] = np.nan
         bound((inputs, table(5).targets))
     with pytest.raises(DataError, match="record 2 of the training data has the target 7"):
         bound((table(5).inputs, np.array([0, 1, 7, 0, 1])))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.learning.tables import FEATURES, masks, network, table, task, with_everything, work
 from torch import nn
 from torch.nn import functional
 
@@ -20,7 +21,6 @@ from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData
 from tclearn.learning.trainers.torch import TorchTrainer, dice_loss
-from tests.learning.tables import FEATURES, masks, network, table, task, with_everything, work
 
 
 def bound(recipe: TorchTrainer, training: Any, **changes: Any) -> MemberTrainer:
@@ -87,12 +87,19 @@ def test_as_a_plain_loop() -> None:
 
     order: list[Any] = []
     original = torch.randperm
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        order.append(original(*arguments, **options))
+        return order[-1]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "randperm", lambda *a, **k: order.append(original(*a, **k)) or order[-1])
+        patch.setattr(torch, "randperm", watched)
         trainer.train(start, work())
     portion = trainer._holding.next_portion(frozenset(), 1)
     assert portion is not None
-    x, y = (torch.tensor(part) for part in (records.inputs[list(portion.trained)], records.targets[list(portion.trained)]))
+    x, y = (
+        torch.tensor(part) for part in (records.inputs[list(portion.trained)], records.targets[list(portion.trained)])
+    )
     plain = network()
     plain.load_state_dict(trainer.model(start))
     optimizer = torch.optim.Adadelta(plain.parameters())
@@ -161,7 +168,7 @@ def test_initial_of_normalisation_and_buffers() -> None:
             self.lazy = nn.LazyLinear(2)
             self.scale = nn.Parameter(torch.ones(()))
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x: torch.Tensor) -> Any:
             return self.lazy(self.inner(x)) * self.scale
 
     trainer = bound(TorchTrainer(), table(5), model=Odd)
@@ -187,7 +194,7 @@ def test_a_last_batch_of_one_joins_the_one_before() -> None:
             super().__init__()
             self.inner = with_everything()
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x: torch.Tensor) -> Any:
             if self.training:
                 sizes.append(len(x))
             return self.inner(x)
@@ -207,7 +214,7 @@ def test_hyperparameters() -> None:
     assert trained(TorchTrainer(optimizer=sgd), table(20)).finite
     for wrong in ({"epochs": 0}, {"batch_size": 0}, {"threads": 0}, {"learning_rate": 0.0}, {"optimizer": lambda p: p}):
         with pytest.raises(UsageError):
-            TorchTrainer(**wrong)  # type: ignore[arg-type]
+            TorchTrainer(**wrong)
 
 
 def test_divergence_says_what_to_do() -> None:
@@ -342,7 +349,10 @@ def test_model_is_a_copy_that_loads() -> None:
 
 def test_networks() -> None:
     assert paper_cnn()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
-    assert paper_cnn(channels=3, side=8, filters=4, hidden=5, classes=3, kernel=5)(torch.zeros(1, 3, 8, 8)).shape == (1, 3)
+    assert paper_cnn(channels=3, side=8, filters=4, hidden=5, classes=3, kernel=5)(torch.zeros(1, 3, 8, 8)).shape == (
+        1,
+        3,
+    )
     assert perceptron(30)(torch.zeros(2, 30)).shape == (2, 2)
 
 

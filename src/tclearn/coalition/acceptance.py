@@ -60,14 +60,16 @@ class AcceptanceRule(Protocol):
 
 
 def merged(evidence: Evidence) -> tuple[Fraction, Fraction]:
-    """Performance of the reference and of the candidate, G and L merged with equal weight; G alone where L is missing.
+    """Performance of the reference and of the candidate on G and L together, each set weighing as many records as it has.
 
-    Source: Lugan et al. 2019, §III.A: the global results "are merged with those obtained using the individual, local
-    datasets".
+    For accuracy this is the accuracy on the union of both sets. The paper leaves the weights open: the global results
+    "are merged with those obtained using the individual, local datasets" (Lugan et al. 2019, §III.A). Equal weights for
+    both sets would let a handful of local records outvote G.
     """
     sets = [evidence.on_global] if evidence.on_local is None else [evidence.on_global, evidence.on_local]
-    reference = sum((paired.reference_performance for paired in sets), Fraction(0)) / len(sets)
-    candidate = sum((paired.candidate_performance for paired in sets), Fraction(0)) / len(sets)
+    records = sum(paired.n for paired in sets)
+    reference = sum((paired.n * paired.reference_performance for paired in sets), Fraction(0)) / records
+    candidate = sum((paired.n * paired.candidate_performance for paired in sets), Fraction(0)) / records
     return reference, candidate
 
 

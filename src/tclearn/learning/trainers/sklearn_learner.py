@@ -129,7 +129,7 @@ class SklearnLearner:
     def outputs(self, parameters: Parameters, prepared: Table) -> Generator[NDArray[Any]]:
         """Decision values of the linear models, probabilities of the perceptron; see ``Learner.outputs``."""
         estimator = self.model(parameters)
-        with _quiet(), np.errstate(all="ignore"):
+        with _quiet():
             score = getattr(estimator, "decision_function", None) or estimator.predict_proba
             result: NDArray[Any] = score(prepared.inputs)
         yield result
@@ -213,7 +213,7 @@ def _give(estimator: Any, parameters: Parameters) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings(), threadpool_limits(limits=1):
+    with warnings.catch_warnings(), threadpool_limits(limits=1), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", message="Got `batch_size`")
         yield

@@ -129,10 +129,14 @@ def _candidate_duties(state: State, candidate: Candidate, member: MemberId, time
 
 
 def _late_reveal(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
-    if state.candidates:
-        last = state.candidate(state.candidates - 1)
-        if last.decided_ms is not None and may_reveal(state, last, time_ms) and _owes_reveal(last, member):
-            yield Duty("reveal", reveal_subject(last), member, None)
+    # Of the coming height only: in free turns, others may have proposed since the candidate that was decided.
+    for number in range(state.candidates - 1, -1, -1):
+        candidate = state.candidate(number)
+        if candidate.height <= state.tip:
+            return
+        late = candidate.decided_ms is not None and may_reveal(state, candidate, time_ms)
+        if late and _owes_reveal(candidate, member):
+            yield Duty("reveal", reveal_subject(candidate), member, None)
 
 
 def reveal_subject(candidate: Candidate) -> Digest:
