@@ -361,3 +361,39 @@ def test_read_only_arrays_are_taken_without_a_warning() -> None:
     for array in (records.inputs, records.targets):
         array.flags.writeable = False
     assert trained(TorchTrainer(epochs=1), records, global_test=table(5, seed=9)).finite
+
+
+def test_what_a_network_keeps_from_measuring_does_not_stop_training() -> None:
+    class Remembering(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network()
+            self.scale: torch.Tensor | None = None
+
+        def forward(self, x: torch.Tensor) -> Any:
+            if self.scale is None:
+                self.scale = torch.ones(1) * 2
+            return self.inner(x * self.scale)
+
+    trainer = bound(TorchTrainer(epochs=1), table(20), model=Remembering)
+    start = trainer.initial(7)
+    trainer.measure(start, start, frozenset())
+    assert trainer.train(start, work()) is not None
+
+
+def test_a_model_that_draws_when_it_predicts_gives_everybody_the_same() -> None:
+    class Drawing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.inner(functional.dropout(x, 0.5))
+
+    measured = set()
+    for seed in range(5):
+        torch.manual_seed(seed)
+        trainer = bound(TorchTrainer(), table(5), model=Drawing)
+        start = trainer.initial(7)
+        measured.add(trainer.measure(start, start, frozenset()).on_global)
+    assert len(measured) == 1

@@ -60,9 +60,9 @@ class AcceptanceRule(Protocol):
 
 
 def merged(evidence: Evidence) -> tuple[Fraction, Fraction]:
-    """Performance of the reference and of the candidate on G and L together, each set weighing as many records as it has.
+    """Performance of the reference and of the candidate on G and L together, every record weighing the same.
 
-    For accuracy this is the accuracy on the union of both sets. The paper leaves the weights open: the global results
+    For accuracy this is the accuracy on the union of both sets. The paper leaves the weights open: global results
     "are merged with those obtained using the individual, local datasets" (Lugan et al. 2019, §III.A). Equal weights for
     both sets would let a handful of local records outvote G.
     """

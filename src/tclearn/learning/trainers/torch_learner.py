@@ -24,9 +24,11 @@ from tclearn.learning.records import Records
 from tclearn.learning.trainer import Task
 
 MILLION: Final = 1_000_000
-_BATCH_MAX: Final = 512
-_BATCH_NUMBERS: Final = 1 << 20
-"""Measuring takes batches of at most this many input numbers: what a batch makes of them should fit a cache."""
+_BATCH_MAX: Final = 1024
+_BATCH_NUMBERS: Final = 1 << 16
+_BATCH_NUMBERS_AWAY: Final = 1 << 22
+"""Measuring takes batches of at most this many input numbers: what is made of them should fit a processor's cache, and
+fill another device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class TorchLearner:
     def fit(self, start: Parameters, prepared: Tensors, seed: int, hyperparameters: Mapping[str, int]) -> Parameters:
         """Train for the ledger's number of epochs, from ``start`` and a fresh optimizer; see ``Learner.fit``."""
         known = {**self._settings.hyperparameters, **hyperparameters}
-        with self._computing(derived(seed, "train")):
+        with self._computing(derived(seed, "train"), gradients=True):
             try:
                 network = copy.deepcopy(self._network)
                 _load(network, start)
@@ -144,7 +146,8 @@ class TorchLearner:
 
     def outputs(self, parameters: Parameters, prepared: Tensors) -> Generator[NDArray[Any]]:
         """The network's outputs in evaluation mode; see ``Learner.outputs``. Class scores for AUC are log-softmaxed."""
-        size = max(1, min(_BATCH_MAX, _BATCH_NUMBERS // max(1, prepared.inputs[0].numel())))
+        numbers = _BATCH_NUMBERS if self._settings.device.type == "cpu" else _BATCH_NUMBERS_AWAY
+        size = max(1, min(_BATCH_MAX, numbers // max(1, prepared.inputs[0].numel())))
         with self._computing():
             if self._loaded != parameters.digest:
                 self._loaded = None
@@ -184,21 +187,19 @@ class TorchLearner:
         return network
 
     @contextmanager
-    def _computing(self, seed: int | None = None) -> Iterator[None]:
-        """Threads as set for the member; with a seed, random numbers of its own; without one, no gradients."""
-        before = torch.get_num_threads()
+    def _computing(self, seed: int = 0, *, gradients: bool = False) -> Iterator[None]:
+        """Threads as set for the member, random numbers of its own, gradients or none; all put back afterwards."""
+        before, device = torch.get_num_threads(), self._settings.device
+        away = [] if device.type == "cpu" else [device.index or 0]
         with ExitStack() as stack:
             if before != self._settings.threads:
                 torch.set_num_threads(self._settings.threads)
                 stack.callback(torch.set_num_threads, before)
-            if seed is None:
-                stack.enter_context(torch.inference_mode())
-            else:
-                device = self._settings.device
-                away = [] if device.type == "cpu" else [device.index or 0]
-                stack.enter_context(torch.random.fork_rng(devices=away, device_type=device.type if away else "cuda"))
-                (torch.manual_seed if away else torch.default_generator.manual_seed)(seed)
-                stack.enter_context(torch.enable_grad())
+            # Seeded for measuring too: a model that draws when it predicts gives every validator the same answers.
+            stack.enter_context(torch.random.fork_rng(devices=away, device_type=device.type if away else "cuda"))
+            (torch.manual_seed if away else torch.default_generator.manual_seed)(seed)
+            # Never inference_mode: what a network keeps from a forward pass must still be fit to train with.
+            stack.enter_context(torch.set_grad_enabled(gradients))
             yield
 
 
