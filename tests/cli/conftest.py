@@ -53,7 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     directory = tmp_path_factory.mktemp("finished") / "demo"
     demo = Demo.prepare(DemoOptions(dataset="breast-cancer", blocks=3), directory)
-    demo.run().write_report()
+    demo.run()
     demo.close()
     return directory
 

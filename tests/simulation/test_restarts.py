@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.ledgers import entry_bytes, on_disk, said
 from tests.simulation.toys import paired, right, toy_parameters, toy_setting
 
-from tclearn.agents import Agent, MemoryOutbox
+from tclearn.agents import Agent, Outbox
 from tclearn.agents.outbox import FileOutbox
 from tclearn.coalition.evidence import Evidence
 from tclearn.learning.trainer import Contribution
@@ -62,7 +62,7 @@ class Fate:
 
 @dataclass
 class MortalOutbox:
-    outbox: MemoryOutbox
+    outbox: Outbox
     fate: Fate
 
     def get(self, duty):
@@ -119,7 +119,7 @@ class Lives:
         self.simulation.agents[:] = [
             (Silent if site.member == self.silent else Agent)(
                 Participant(contract),
-                MortalLedger(self.ledger, fate),  # type: ignore[arg-type]
+                MortalLedger(self.ledger, fate),
                 replace(site, trainer=trainers[site.member], outbox=MortalOutbox(site.outbox, fate)),
             )
             for site in self._sites

@@ -57,9 +57,8 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
             result = made.run(
                 on_step=lambda step: None if as_json else say(row(step)),
                 on_entry=lambda state: _tell(progress, state),
+                on_phase=lambda what: _update(progress, what),
             )
-            _update(progress, "training on all data in one place, to compare")
-            result.write_report()
         finally:
             made.close()
     if as_json:
@@ -86,7 +85,7 @@ def _lambda(text: str) -> Decimal:
 
 def _headline(made: Demo) -> str:
     acceptance, options = made.simulation.charter.acceptance, made.options
-    attacks = "".join(f" · {attack}" for attack in made.attacks)
+    attacks = "".join(f" · {attack}" for attack in made.options.misbehaving)
     return (
         f"{options.members} members · {options.dataset} · rule {acceptance.rule}, λ {acceptance.lambda_ppm / 1e6:g}"
         f" · seed {options.seed}{attacks}"
@@ -94,7 +93,7 @@ def _headline(made: Demo) -> str:
 
 
 def _summarise(result: DemoResult) -> None:
-    directory = result.demo.directory
+    directory = result.directory
     final = result.result.performance
     if final:
         say(f"       {'all data in one place:':<24}{result.centralised:>6.3f}")

@@ -63,7 +63,7 @@ class MerkleLog:
 
     def root(self, size: int) -> Digest:
         """The tree hash of the first ``size`` leaves, 0 to ``len(self)``."""
-        return self._hash(0, size) if size else EMPTY_ROOT
+        return self._hash(0, size)
 
     def inclusion_proof(self, index: int, size: int) -> list[Digest]:
         """The path from a leaf to the root of the first ``size`` leaves. Source: RFC 9162 §2.1.3.1, ``PATH``."""
@@ -96,12 +96,15 @@ class MerkleLog:
         return path[::-1]
 
     def _hash(self, start: int, stop: int) -> Digest:
-        size = stop - start
-        if size & (size - 1) == 0:
-            level = size.bit_length() - 1
-            return self._complete(level, start >> level)
-        middle = start + _split(size)
-        return node_hash(self._hash(start, middle), self._hash(middle, stop))
+        # The tree hash of leaves whose start is a multiple of a power of two not below their number, as all subtrees of
+        # RFC 9162 are: its complete subtrees, folded from the right.
+        node: Digest | None = None
+        for level in range((stop - start).bit_length()):
+            if (stop - start) >> level & 1:
+                left = self._complete(level, (stop >> level) - 1)
+                node = left if node is None else node_hash(left, node)
+                stop -= 1 << level
+        return EMPTY_ROOT if node is None else node
 
     def _complete(self, level: int, index: int) -> Digest:
         return Digest(bytes(self._levels[level][index * _LENGTH : (index + 1) * _LENGTH]))

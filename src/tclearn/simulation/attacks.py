@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -67,7 +67,7 @@ class Attack:
         return _WRAPPERS.get(self.kind)
 
 
-def default_attacks(members: int) -> tuple[Attack, ...]:
-    """The demo's story: one member flips labels and one submits used records, where the others can outvote them."""
-    story = (Attack(LABEL_FLIP, "hospital-3"), Attack(DUPLICATE, "hospital-4"))
-    return story if members >= 6 else story[:1] if members >= 4 else ()
+def default_attacks(members: Sequence[str]) -> tuple[Attack, ...]:
+    """The demo's story: the third member flips labels, the fourth submits used records, if others can outvote them."""
+    story = tuple(Attack(kind, member) for kind, member in zip((LABEL_FLIP, DUPLICATE), members[2:4], strict=False))
+    return story if len(members) >= 6 else story[:1] if len(members) >= 4 else ()

@@ -8,10 +8,8 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tclearn.coalition.digest_text import format_digest
 from tclearn.directory.changes import ask_for_revert
@@ -26,85 +24,20 @@ from tclearn.page.report import Summary, render
 from tclearn.protocols.tclearn.governing import change_id
 from tclearn.protocols.tclearn.history import Step, step_of
 from tclearn.protocols.tclearn.state import ChangeState, State
-from tclearn.simulation.attacks import Attack, default_attacks
+from tclearn.simulation.attacks import Attack
+from tclearn.simulation.demo_options import SETTINGS, DemoOptions
+from tclearn.simulation.demo_result import EXPORT, MODEL, REPORT, DemoResult
 from tclearn.simulation.result import Export, Result
 from tclearn.simulation.simulate import MEMBERS, Setting, Simulation
 from tclearn.simulation.tasks import TASKS
 
-SETTINGS: Final = "demo.json"
-EXPORT: Final = "coalition.tclearn"
-MODEL: Final = "model.safetensors"
-REPORT: Final = "report.html"
-_FORMAT: Final = 1
-_BLOCKS_MAX: Final = 10_000
+__all__ = ["Demo", "DemoOptions", "DemoResult", "revert_demo"]
+
 _OWN: Final = (EXPORT, MODEL, REPORT, MEMBERS, OBJECTS, CHARTER, LEDGER, *LEDGER_SIDE_FILES, LOG_KEY, DATA_KEY)
 
 
 def _ignore(_: object) -> None:
     pass
-
-
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """What a demonstration shows.
-
-    Attributes:
-        dataset: ``"digits"``, ``"breast-cancer"`` or ``"mnist"``.
-        members: how many members, 2 to 50.
-        attacks: who misbehaves how; ``None``: a label flipper and a member with used records, where there are enough
-            others.
-        blocks: how many blocks to make; ``None``: what the data set's demonstration has by default.
-        seed: fixes keys, data split, draws and training.
-        rule: the acceptance rule.
-        lambda_: λ of the rule.
-    """
-
-    dataset: str = "digits"
-    members: int = 7
-    attacks: tuple[Attack, ...] | None = None
-    blocks: int | None = None
-    seed: int = 1
-    rule: str = "anchored"
-    lambda_: Decimal = Decimal("0.98")
-
-    def settings(self) -> dict[str, Any]:
-        """The options as kept for ``--resume``."""
-        return {
-            "format": _FORMAT,
-            "dataset": self.dataset,
-            "members": self.members,
-            "attacks": None if self.attacks is None else [str(attack) for attack in self.attacks],
-            "blocks": self.blocks,
-            "seed": self.seed,
-            "rule": self.rule,
-            "lambda": str(self.lambda_),
-        }
-
-    @classmethod
-    def from_settings(cls, text: str, file: Path) -> DemoOptions:
-        """Read the options of an interrupted demonstration.
-
-        Raises:
-            AgentError: the file is not one of this version.
-        """
-        try:
-            kept = json.loads(text)
-            if kept["format"] != _FORMAT:
-                raise ValueError(f"format {kept['format']}")
-            attacks = kept["attacks"]
-            return cls(
-                dataset=str(kept["dataset"]),
-                members=int(kept["members"]),
-                attacks=None if attacks is None else tuple(Attack.parse(str(attack)) for attack in attacks),
-                blocks=None if kept["blocks"] is None else int(kept["blocks"]),
-                seed=int(kept["seed"]),
-                rule=str(kept["rule"]),
-                lambda_=Decimal(kept["lambda"]),
-            )
-        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-            raise AgentError(
-                Code.RESUME, f"{file} is not usable: {error}", remedy="start anew: tclearn demo --out another-directory"
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -114,13 +47,11 @@ class Demo:
     Attributes:
         options: what it shows.
         directory: where everything is kept.
-        attacks: who misbehaves how.
         simulation: the coalition.
     """
 
     options: DemoOptions
     directory: Path
-    attacks: tuple[Attack, ...]
     simulation: Simulation
     _dataset: Dataset
     _recipe: Recipe
@@ -143,10 +74,9 @@ class Demo:
         """
         began = time.monotonic()
         if resume:
-            options = _interrupted(directory)
-        names = _names(options)
-        attacks = default_attacks(options.members) if options.attacks is None else options.attacks
-        _check(options, attacks, names)
+            options = DemoOptions.interrupted(directory)
+        options.check()
+        names, attacks = options.names, options.misbehaving
         task = TASKS[options.dataset]
         dataset = load(task.dataset)
         parts = partition(dataset, names, options.seed)
@@ -163,14 +93,20 @@ class Demo:
             contributions=math.ceil(blocks / (len(names) - len(attacks))),
         )
         simulation = Simulation.prepare(setting, directory)
-        return cls(options, directory, attacks, simulation, dataset, recipe, dataset.train, began)
+        return cls(options, directory, simulation, dataset, recipe, dataset.train, began)
 
-    def run(self, on_step: Callable[[Step], None] = _ignore, on_entry: Callable[[State], None] = _ignore) -> DemoResult:
-        """Train, and write report, model and record.
+    def run(
+        self,
+        on_step: Callable[[Step], None] = _ignore,
+        on_entry: Callable[[State], None] = _ignore,
+        on_phase: Callable[[str], None] = _ignore,
+    ) -> DemoResult:
+        """Train, and write record, model and report.
 
         Args:
             on_step: called once for each increment when it is closed, in order; at once for those closed before.
             on_entry: called after each ledger entry.
+            on_phase: told, in words, what else takes a while.
         """
         shown = _Shown(on_step)
         shown.update(self.simulation.ledger.state(), all_of_them=False)
@@ -187,10 +123,18 @@ class Demo:
         shown.update(result.state, all_of_them=True)
         export = result.export(self.directory / EXPORT)
         write_whole(self.directory / MODEL, result.parameters.to_bytes())
-        return DemoResult(self, result, export, coalition_seconds)
+        on_phase("training on all data in one place, to compare")
+        centralised = self._centralised(result)
+        self._write_report(result, export, centralised)
+        seconds = time.monotonic() - self._began
+        return DemoResult(self.options, self.directory, result, export, centralised, coalition_seconds, seconds)
 
-    def centralised(self, result: Result) -> float:
-        """Performance on G of the same trainer on all members' records in one place, labels as they are, 0 to 1."""
+    def close(self) -> None:
+        """Release the files."""
+        self.simulation.close()
+
+    def _centralised(self, result: Result) -> float:
+        # The same trainer on all members' records in one place, labels as they are.
         task = Task(
             model=TASKS[self.options.dataset].factory,
             arguments=TASKS[self.options.dataset].arguments,
@@ -209,96 +153,17 @@ class Demo:
         measured = trainer.measure(start, contribution.parameters, frozenset()).on_global
         return measured.candidate / measured.scale
 
-    def close(self) -> None:
-        """Release the files."""
-        self.simulation.close()
-
-
-@dataclass(frozen=True)
-class DemoResult:
-    """What came out.
-
-    Attributes:
-        demo: the demonstration.
-        result: the coalition's result.
-        export: the record.
-        coalition_seconds: time of this run's coalition part.
-    """
-
-    demo: Demo
-    result: Result
-    export: Export
-    coalition_seconds: float
-
-    @cached_property
-    def centralised(self) -> float:
-        """See ``Demo.centralised``."""
-        return self.demo.centralised(self.result)
-
-    def write_report(self) -> None:
-        """Write the report, with what the same training on all data in one place reaches."""
-        verified = self.export.verify()
+    def _write_report(self, result: Result, export: Export, centralised: float) -> None:
+        verified = export.verify()
         summary = Summary(
-            coalition=format_digest(self.result.charter.digest),
+            coalition=format_digest(result.charter.digest),
             entries=verified.entries,
             cosigned=verified.cosigned,
-            seed=self.demo.options.seed,
-            centralised=self.centralised,
+            seed=self.options.seed,
+            centralised=centralised,
             export=EXPORT,
         )
-        write_whole(self.demo.directory / REPORT, render(self.result.state, summary).encode())
-
-    @property
-    def seconds(self) -> float:
-        """Time of the whole run so far."""
-        return time.monotonic() - self.demo._began
-
-    def as_json(self) -> dict[str, Any]:
-        """One object with everything."""
-        result, directory = self.result, self.demo.directory
-        local: dict[str, list[float | None]] = {member: [] for member in result.state.members}
-        for step in result.blocks:
-            measured = {ballot.member: ballot.on_local for ballot in step.ballots}
-            for member, series in local.items():
-                series.append(measured.get(MemberId(member)))
-        rejected = [step for step in result.steps if step.closed and step.block is None]
-        return {
-            "coalition": result.charter.digest.hex(),
-            "protocol": result.charter.protocol,
-            "level": result.charter.level,
-            "dataset": self.demo.options.dataset,
-            "rule": result.charter.acceptance.rule,
-            "lambda": result.charter.acceptance.lambda_ppm / 1e6,
-            "seed": self.demo.options.seed,
-            "attacks": [str(attack) for attack in self.demo.attacks],
-            "members": list(result.state.members),
-            "blocks": [
-                {
-                    "index": chained.block.index,
-                    "hash": chained.block.hash.hex(),
-                    "contributor": chained.block.contributor,
-                    "parameters": chained.block.parameters.hex(),
-                    "yes": sum(vote.vote == "yes" for vote in chained.block.votes),
-                    "votes": len(chained.block.votes),
-                }
-                for chained in result.state.blocks()
-                if chained.block.index > 0
-            ],
-            "accepted": len(result.blocks),
-            "rejected": [
-                {"member": step.member, "status": step.status, "reason": step.reason, "count": step.count}
-                for step in rejected
-            ],
-            "performance": {"global": result.performance, "local": local},
-            "centralised": self.centralised,
-            "final": result.performance[-1] if result.performance else None,
-            "ledger": str(directory / "ledger.sqlite"),
-            "export": str(self.export.path),
-            "report": str(directory / REPORT),
-            "model": str(directory / MODEL),
-            "seconds": round(self.seconds, 3),
-            "coalition_seconds": round(self.coalition_seconds, 3),
-        }
+        write_whole(self.directory / REPORT, render(result.state, summary).encode())
 
 
 def revert_demo(directory: Path, target: int, members: Sequence[str]) -> tuple[ChangeState, int]:
@@ -330,7 +195,7 @@ def revert_demo(directory: Path, target: int, members: Sequence[str]) -> tuple[C
         for member in members:
             signer = simulation.keys.signer(MemberId(member))
             name = change_id(ask_for_revert(simulation.ledger, simulation.charter.digest, signer, target).change)
-        demo.run().write_report()
+        demo.run()
         change = simulation.ledger.state().change(name) if name else None
         if change is None:
             raise AgentError(Code.REFUSED, "the change is not on the ledger")
@@ -359,39 +224,6 @@ class _Shown:
                 return
             self._on_step(step)
             self._count += 1
-
-
-def _interrupted(directory: Path) -> DemoOptions:
-    file = directory / SETTINGS
-    if not file.is_file():
-        raise AgentError(
-            Code.RESUME,
-            f"there is no demonstration in {directory}",
-            expected=f"a directory that `tclearn demo --out {directory}` has made",
-            remedy=f"start one: tclearn demo --out {directory}",
-        )
-    return DemoOptions.from_settings(file.read_text(encoding="utf-8"), file)
-
-
-def _names(options: DemoOptions) -> list[str]:
-    width = len(str(options.members))
-    return [f"hospital-{number:0{width}d}" for number in range(1, options.members + 1)]
-
-
-def _check(options: DemoOptions, attacks: tuple[Attack, ...], names: list[str]) -> None:
-    if options.dataset not in TASKS:
-        raise UsageError(Code.USAGE, f"no data set {options.dataset!r} in the demo", expected=" or ".join(TASKS))
-    if not 2 <= options.members <= 50:
-        raise UsageError(Code.USAGE, f"{options.members} members", expected="2 to 50")
-    if options.blocks is not None and not 1 <= options.blocks <= _BLOCKS_MAX:
-        raise UsageError(Code.USAGE, f"{options.blocks} blocks", expected=f"1 to {_BLOCKS_MAX}")
-    for attack in attacks:
-        if attack.member not in names:
-            raise UsageError(Code.USAGE, f"the attack {attack}: no such member", expected=f"{names[0]} to {names[-1]}")
-    if len({attack.member for attack in attacks}) < len(attacks):
-        raise UsageError(Code.USAGE, "two attacks by one member", expected="one attack a member")
-    if len(attacks) >= options.members:
-        raise UsageError(Code.USAGE, "every member misbehaves", expected="at least one honest member")
 
 
 def _make_directory(directory: Path, options: DemoOptions, *, resume: bool) -> None:

@@ -59,7 +59,7 @@ TASKS: Final[Mapping[str, DemoTask]] = {
     "digits": DemoTask(
         dataset="digits",
         factory=paper_cnn,
-        arguments={"channels": 1, "side": 8, "filters": 16, "hidden": 64, "classes": 10},
+        arguments={"channels": 1, "side": 8, "filters": 32, "hidden": 128, "classes": 10},
         blocks=10,
         local_test=Decimal("0.2"),
         options={"epochs": 12, "batch_size": 16},

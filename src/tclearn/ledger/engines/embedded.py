@@ -31,6 +31,7 @@ _BATCH_TRANSACTIONS_MAX: Final = 256
 class _Ticket:
     # One submission on its way into the file.
     transaction: Checked
+    id: Digest
     done: bool = False
     error: Exception | None = None
 
@@ -83,14 +84,15 @@ class EmbeddedLedger(Reading[S]):
             MessageError: it is not admissible and was not logged.
             StorageError: the file could not be written; it was not logged.
         """
-        ticket = _Ticket(self._replica.check(transaction.raw))  # the signature, in the submitter's own time
+        checked = self._replica.check(transaction.raw)  # the signature, in the submitter's own time
+        ticket = _Ticket(checked, checked.id)
         with self._turn:
             self._waiting.append(ticket)
         while batch := self._lead(ticket):
             self._commit(batch)
         if ticket.error is not None:
             raise ticket.error
-        return ticket.transaction.id
+        return ticket.id
 
     def entries(self, start: int, stop: int) -> Iterator[Recorded]:
         """The entries from index ``start`` to before ``stop``; entries do not change while others are added."""
@@ -149,7 +151,7 @@ class EmbeddedLedger(Reading[S]):
         staged = []
         try:
             for ticket in batch:
-                if self._replica.outcome(ticket.transaction.id) is None:
+                if self._replica.outcome(ticket.id) is None:
                     try:
                         staged.append(self._replica.append_checked(ticket.transaction, time_ms))
                     except Exception as error:  # noqa: BLE001 - it is raised again, in the thread of its submitter

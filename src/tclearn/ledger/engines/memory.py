@@ -32,13 +32,14 @@ class MemoryLedger(Reading[S]):
             MessageError: it is not admissible and was not logged.
         """
         checked = self._replica.check(transaction.raw)
+        transaction_id = checked.id
         with self._lock:
-            if self._replica.outcome(checked.id) is None:
+            if self._replica.outcome(transaction_id) is None:
                 applied = self._replica.append_checked(checked, self._clock())
                 self._replica.commit()
                 self._entries.append(Recorded(applied.entry, applied.outcome, applied.results))
                 self._published = None
-        return checked.id
+        return transaction_id
 
     def entries(self, start: int, stop: int) -> Iterator[Recorded]:
         """The entries from index ``start`` to before ``stop``."""

@@ -1,0 +1,131 @@
+"""What a demonstration shows: its options, as given and as kept for ``--resume``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from tclearn.errors import AgentError, Code, UsageError
+from tclearn.simulation.attacks import Attack, default_attacks
+from tclearn.simulation.tasks import TASKS
+
+SETTINGS: Final = "demo.json"
+_FORMAT: Final = 1
+_BLOCKS_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What a demonstration shows.
+
+    Attributes:
+        dataset: ``"digits"``, ``"breast-cancer"`` or ``"mnist"``.
+        members: how many members, 2 to 50.
+        attacks: who misbehaves how; ``None``: a label flipper and a member with used records, where there are enough
+            others.
+        blocks: how many blocks to make; ``None``: what the data set's demonstration has by default.
+        seed: fixes keys, data split, draws and training.
+        rule: the acceptance rule.
+        lambda_: λ of the rule.
+    """
+
+    dataset: str = "digits"
+    members: int = 7
+    attacks: tuple[Attack, ...] | None = None
+    blocks: int | None = None
+    seed: int = 1
+    rule: str = "anchored"
+    lambda_: Decimal = Decimal("0.98")
+
+    def settings(self) -> dict[str, Any]:
+        """The options as kept for ``--resume``."""
+        return {
+            "format": _FORMAT,
+            "dataset": self.dataset,
+            "members": self.members,
+            "attacks": None if self.attacks is None else [str(attack) for attack in self.attacks],
+            "blocks": self.blocks,
+            "seed": self.seed,
+            "rule": self.rule,
+            "lambda": str(self.lambda_),
+        }
+
+    @classmethod
+    def from_settings(cls, text: str, file: Path) -> DemoOptions:
+        """Read the options of an interrupted demonstration.
+
+        Raises:
+            AgentError: the file is not one of this version.
+        """
+        try:
+            kept = json.loads(text)
+            if kept["format"] != _FORMAT:
+                raise ValueError(f"format {kept['format']}")
+            attacks = kept["attacks"]
+            return cls(
+                dataset=str(kept["dataset"]),
+                members=int(kept["members"]),
+                attacks=None if attacks is None else tuple(Attack.parse(str(attack)) for attack in attacks),
+                blocks=None if kept["blocks"] is None else int(kept["blocks"]),
+                seed=int(kept["seed"]),
+                rule=str(kept["rule"]),
+                lambda_=Decimal(kept["lambda"]),
+            )
+        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+            raise AgentError(
+                Code.RESUME, f"{file} is not usable: {error}", remedy="start anew: tclearn demo --out another-directory"
+            ) from error
+
+    @classmethod
+    def interrupted(cls, directory: Path) -> DemoOptions:
+        """The options of a demonstration that was begun in a directory.
+
+        Raises:
+            AgentError: there is none, or it is not of this version.
+        """
+        file = directory / SETTINGS
+        if not file.is_file():
+            raise AgentError(
+                Code.RESUME,
+                f"there is no demonstration in {directory}",
+                expected=f"a directory that `tclearn demo --out {directory}` has made",
+                remedy=f"start one: tclearn demo --out {directory}",
+            )
+        return cls.from_settings(file.read_text(encoding="utf-8"), file)
+
+    @property
+    def names(self) -> list[str]:
+        """The members' names."""
+        width = len(str(self.members))
+        return [f"hospital-{number:0{width}d}" for number in range(1, self.members + 1)]
+
+    @property
+    def misbehaving(self) -> tuple[Attack, ...]:
+        """Who misbehaves how: as asked, or the demonstration's own story."""
+        return default_attacks(self.names) if self.attacks is None else self.attacks
+
+    def check(self) -> None:
+        """Check every option; returns nothing.
+
+        Raises:
+            UsageError: one is out of range.
+        """
+        if self.dataset not in TASKS:
+            raise UsageError(Code.USAGE, f"no data set {self.dataset!r} in the demo", expected=" or ".join(TASKS))
+        if not 2 <= self.members <= 50:
+            raise UsageError(Code.USAGE, f"{self.members} members", expected="2 to 50")
+        if self.blocks is not None and not 1 <= self.blocks <= _BLOCKS_MAX:
+            raise UsageError(Code.USAGE, f"{self.blocks} blocks", expected=f"1 to {_BLOCKS_MAX}")
+        names, attacks = self.names, self.misbehaving
+        for attack in attacks:
+            if attack.member not in names:
+                raise UsageError(
+                    Code.USAGE, f"the attack {attack}: no such member", expected=f"{names[0]} to {names[-1]}"
+                )
+        if len({attack.member for attack in attacks}) < len(attacks):
+            raise UsageError(Code.USAGE, "two attacks by one member", expected="one attack a member")
+        if len(attacks) >= self.members:
+            raise UsageError(Code.USAGE, "every member misbehaves", expected="at least one honest member")
