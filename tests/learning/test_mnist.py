@@ -223,6 +223,9 @@ def test_files_that_are_something_else(tmp_path: Path, monkeypatch: pytest.Monke
     assert refusal().code is Code.DATA_UNREADABLE
     write_npz(folder, {**arrays, "x_train": arrays["x_train"][:, :27]})
     assert refusal().code is Code.DATA_SHAPE
+    swollen: dict[str, Any] = {**arrays, "more": np.zeros(1 << 28, np.uint8)}
+    np.savez_compressed(folder / "mnist.npz", **swollen)
+    assert "unpacks to more" in str(refusal())
     write_npz(folder, {"x_train": arrays["x_train"]})
     assert refusal().code is Code.DATA_UNREADABLE
 

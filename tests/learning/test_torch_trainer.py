@@ -199,11 +199,10 @@ def test_a_last_batch_of_one_joins_the_one_before() -> None:
                 sizes.append(len(x))
             return self.inner(x)
 
-    trained(TorchTrainer(epochs=1, batch_size=8), table(17), model=Watching)
-    assert sizes == [8, 9]
-    sizes.clear()
-    trained(TorchTrainer(epochs=1, batch_size=8), table(18), model=Watching)
-    assert sizes == [8, 8, 2]
+    for count, expected in ((7, [7]), (8, [8]), (9, [9]), (10, [8, 2]), (16, [8, 8]), (17, [8, 9]), (18, [8, 8, 2])):
+        sizes.clear()
+        trained(TorchTrainer(epochs=1, batch_size=8), table(count), model=Watching)
+        assert sizes == expected
 
 
 def test_hyperparameters() -> None:

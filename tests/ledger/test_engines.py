@@ -196,3 +196,20 @@ def test_roots_do_not_depend_on_the_order_of_sets_or_the_language() -> None:
     for call in mixed(world, 1200):
         ledger.submit(call)
     assert found == {hashlib.sha256(world.export(ledger)).hexdigest()}
+
+
+def test_verifying_needs_no_database_and_no_arrays() -> None:
+    script = (
+        "import sys, tclearn.ledger, tclearn.ledger.verify\n"
+        "print(sorted({'numpy', 'socket', 'sqlite3', 'torch', 'tclearn.ledger.engines'} & set(sys.modules)))\n"
+        "import tclearn.ledger.engines.embedded\n"
+        "print(sorted({'numpy', 'torch'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["[]", "[]"]

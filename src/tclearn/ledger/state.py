@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from tclearn.encoding import Digest, Value, encode
 from tclearn.ledger.contract import View, Writes
@@ -22,6 +22,9 @@ class _Sorted(Mapping[str, Value]):
 
     def __getitem__(self, key: str) -> Value:
         return self._items[key]
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        return self._items.get(key, default)
 
     def __contains__(self, key: object) -> bool:
         return key in self._items

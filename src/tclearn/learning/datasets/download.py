@@ -17,6 +17,7 @@ from tclearn.errors import Code, DataError, StorageError, UnreachableError
 _T = TypeVar("_T")
 _FILE_BYTES_MAX: Final = 64 << 20
 _TIMEOUT_S: Final = 30.0
+_AS_IT_IS: Final = {"accept-encoding": "identity"}
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes so far, and all of them (0: not known)."""
@@ -101,7 +102,7 @@ def download(
 
 def _fetch(url: str, path: Path, progress: Progress | None) -> None:
     with (
-        httpx.stream("GET", url, follow_redirects=True, timeout=_TIMEOUT_S) as response,
+        httpx.stream("GET", url, headers=_AS_IT_IS, follow_redirects=True, timeout=_TIMEOUT_S) as response,
         path.open("wb") as file,
     ):
         response.raise_for_status()

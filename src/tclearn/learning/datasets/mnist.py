@@ -30,6 +30,7 @@ _IDX: Final = {
     "y_test": "t10k-labels-idx1-ubyte",
 }
 _IDX_BYTES_MAX: Final = 64 << 20
+_ARCHIVE_BYTES_MAX: Final = 128 << 20
 # Of the four IDX files as published, not compressed: one check for every container they come in.
 _SHA256: Final = {
     "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -106,6 +107,9 @@ def _read(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
 
 
 def _read_archive(path: Path) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(path) as members:
+        if sum(member.file_size for member in members.infolist()) > _ARCHIVE_BYTES_MAX:
+            raise ValueError(f"{path.name} unpacks to more than {_ARCHIVE_BYTES_MAX} bytes")
     with np.load(path, allow_pickle=False) as archive:
         return {key: archive[key] for key in _KEYS}
 

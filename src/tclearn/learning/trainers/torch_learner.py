@@ -16,12 +16,20 @@ from torch import nn
 
 from tclearn.encoding import Digest
 from tclearn.errors import CharterError, Code, DataError
-from tclearn.learning.canonical import DTYPES
 from tclearn.learning.drawing import derived, normal
 from tclearn.learning.metrics import check_targets
 from tclearn.learning.parameters import Layout, Parameters
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import Task
+from tclearn.learning.trainers.torch_tensors import (
+    batches,
+    exported,
+    floating_type,
+    forward,
+    input_tensor,
+    load,
+    tensor_of,
+)
 
 MILLION: Final = 1_000_000
 _BATCH_MAX: Final = 1024
@@ -69,7 +77,7 @@ class TorchLearner:
         self._first = global_test.take([0])
         self._loss = settings.loss.to(settings.device) if isinstance(settings.loss, nn.Module) else settings.loss
         self._network = self._built(0)
-        self._layout = _exported(self._network).layout
+        self._layout = exported(self._network).layout
         self._loaded: Digest | None = None
 
     @property
@@ -84,7 +92,7 @@ class TorchLearner:
         Source: Lugan et al. 2019, §III.A; He et al. 2015, eq. 10.
         """
         network = self._built(derived(seed, "build"))
-        tensors = dict(_exported(network))
+        tensors = dict(exported(network))
         for name, weight in network.named_parameters(remove_duplicate=False):
             dtype = tensors[name].dtype
             if weight.ndim >= 2 and dtype.kind == "f":
@@ -96,14 +104,14 @@ class TorchLearner:
 
     def prepare(self, records: Records, what: str) -> Tensors:
         """The records as tensors on the device; see ``Learner.prepare``."""
-        inputs = _input_tensor(self._network, self._settings.device, records.inputs)
+        inputs = input_tensor(self._network, self._settings.device, records.inputs)
         with self._computing():
             self._network.eval()
-            outputs = _forward(self._network, inputs[:1], what)
+            outputs = forward(self._network, inputs[:1], what)
         check_targets(self._task.metric, outputs.numpy(force=True), records.targets, what)
-        targets = _tensor(records.targets).to(self._settings.device)
+        targets = tensor_of(records.targets).to(self._settings.device)
         if targets.numel() == len(records) * outputs.numel():
-            return Tensors(inputs, targets.to(_floating(self._network)).view(len(records), *outputs.shape[1:]))
+            return Tensors(inputs, targets.to(floating_type(self._network)).view(len(records), *outputs.shape[1:]))
         return Tensors(inputs, targets.to(torch.int64).flatten())
 
     def targets(self, records: Records) -> NDArray[Any]:
@@ -116,13 +124,13 @@ class TorchLearner:
         with self._computing(derived(seed, "train"), gradients=True):
             try:
                 network = copy.deepcopy(self._network)
-                _load(network, start)
+                load(network, start)
                 network.train()
                 trained = [weight for weight in network.parameters() if weight.requires_grad]
                 optimizer = self._settings.optimizer(trained, lr=known["learning_rate"] / MILLION)
                 shuffling = torch.Generator().manual_seed(derived(seed, "shuffle"))
                 for _ in range(known["epochs"]):
-                    for batch in _batches(len(prepared.inputs), known["batch_size"], shuffling):
+                    for batch in batches(len(prepared.inputs), known["batch_size"], shuffling):
                         chosen = batch.to(self._settings.device)
                         outputs = network(prepared.inputs.index_select(0, chosen))
                         optimizer.zero_grad(set_to_none=True)
@@ -134,7 +142,7 @@ class TorchLearner:
                     f"training stopped with {type(error).__name__}: {error}",
                     expected="a model and a loss that take the training data",
                 ) from error
-            result = _exported(network)
+            result = exported(network)
         if not result.finite:
             raise DataError(
                 Code.TRAINING_FAILED,
@@ -151,11 +159,11 @@ class TorchLearner:
         with self._computing():
             if self._loaded != parameters.digest:
                 self._loaded = None
-                _load(self._network, parameters)
+                load(self._network, parameters)
                 self._loaded = parameters.digest
             self._network.eval()
             for batch in torch.split(prepared.inputs, size):
-                outputs = _forward(self._network, batch, "a batch")
+                outputs = forward(self._network, batch, "a batch")
                 if self._task.metric == "auc" and outputs.ndim == 2 and outputs.shape[1] > 2:
                     outputs = torch.log_softmax(outputs.double(), 1)
                 yield outputs.numpy(force=True)
@@ -183,7 +191,7 @@ class TorchLearner:
                 )
             network.to(self._settings.device).eval()
             # One forward pass gives lazy layers their shapes.
-            _forward(network, _input_tensor(network, self._settings.device, self._first.inputs), "the global test set")
+            forward(network, input_tensor(network, self._settings.device, self._first.inputs), "the global test set")
         return network
 
     @contextmanager
@@ -201,76 +209,3 @@ class TorchLearner:
             # Never inference_mode: what a network keeps from a forward pass must still be fit to train with.
             stack.enter_context(torch.set_grad_enabled(gradients))
             yield
-
-
-def _forward(network: nn.Module, inputs: torch.Tensor, what: str) -> torch.Tensor:
-    try:
-        with torch.no_grad():
-            outputs = network(inputs)
-    except Exception as error:  # the user's model
-        raise DataError(
-            Code.DATA_SHAPE,
-            f"the model cannot take {what}, inputs of shape {tuple(inputs.shape)} ({type(error).__name__}: {error})",
-            expected="records of the shape the model is made for",
-        ) from error
-    if not isinstance(outputs, torch.Tensor) or outputs.ndim == 0 or len(outputs) != len(inputs):
-        raise DataError(
-            Code.DATA_SHAPE,
-            f"the model makes {type(outputs).__name__} of {len(inputs)} records",
-            expected="a tensor with one row a record",
-        )
-    return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
-
-
-def _batches(count: int, size: int, shuffling: torch.Generator) -> Iterator[torch.Tensor]:
-    order = torch.randperm(count, generator=shuffling)
-    # Normalisation over a batch has no meaning for a batch of one.
-    whole = count - size - 1 if count > size and count % size == 1 else count
-    yield from torch.split(order[:whole], size)
-    if whole < count:
-        yield order[whole:]
-
-
-def _exported(network: nn.Module) -> Parameters:
-    tensors = {}
-    for name, tensor in network.state_dict().items():
-        if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _TYPES:
-            raise CharterError(
-                Code.CHARTER_MODEL,
-                f"the model's tensor {name!r} has the type {getattr(tensor, 'dtype', type(tensor))}",
-                expected=", ".join(DTYPES),
-                remedy="convert the model in its factory, for instance with model.float()",
-            )
-        tensors[name] = tensor.numpy(force=True).copy()
-        tensors[name].flags.writeable = False
-    return Parameters(tensors)
-
-
-def _load(network: nn.Module, parameters: Parameters) -> None:
-    with torch.no_grad():
-        for name, tensor in network.state_dict().items():
-            if tensor.device.type == "cpu":
-                np.copyto(tensor.numpy(), parameters[name])
-            else:
-                tensor.copy_(torch.from_numpy(parameters[name].copy()))
-
-
-def _floating(network: nn.Module) -> torch.dtype:
-    return next((weight.dtype for weight in network.parameters() if weight.is_floating_point()), torch.float32)
-
-
-def _input_tensor(network: nn.Module, device: torch.device, inputs: NDArray[Any]) -> torch.Tensor:
-    tensor = _tensor(inputs)
-    real = tensor.is_floating_point() or tensor.dtype in (torch.uint8, torch.bool)
-    return tensor.to(device, _floating(network) if real else torch.int64)
-
-
-def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    # torch warns of arrays that it could not write to, and cannot take negative strides.
-    return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())
-
-
-_TYPES: Final = {
-    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
-    *(torch.float16, torch.float32, torch.float64),
-}

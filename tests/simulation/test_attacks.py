@@ -1,0 +1,81 @@
+"""The demonstration's attacks, on its own data: who misbehaves is turned away, and the reason says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from tclearn.errors import UsageError
+from tclearn.simulation.attacks import KINDS, Attack
+from tclearn.simulation.demo import Demo, DemoOptions
+
+DATA_SETS = ("digits", "breast-cancer")
+ATTACKER = "hospital-2"
+
+
+def steps(directory, dataset, *attacks, members=4, blocks=4):
+    options = DemoOptions(
+        dataset=dataset, members=members, blocks=blocks, attacks=tuple(Attack.parse(text) for text in attacks)
+    )
+    demo = Demo.prepare(options, directory / "demo")
+    try:
+        demo.simulation.run()
+        return demo.simulation.result()
+    finally:
+        demo.close()
+
+
+@pytest.mark.parametrize("dataset", DATA_SETS)
+def test_without_an_attack_every_increment_counts(tmp_path, dataset):
+    result = steps(tmp_path, dataset)
+    assert [step.member for step in result.steps] == [f"hospital-{number}" for number in (1, 2, 3, 4)]
+    assert [step.status for step in result.steps] == ["accepted"] * 4
+
+
+@pytest.mark.parametrize("dataset", DATA_SETS)
+@pytest.mark.parametrize("kind", ["label-flip", "noise"])
+def test_a_worse_model_is_voted_down(tmp_path, dataset, kind):
+    result = steps(tmp_path, dataset, f"{kind}@{ATTACKER}")
+    bad = [step for step in result.steps if step.member == ATTACKER]
+    assert bad and all(step.status == "rejected" and step.block is None for step in bad)
+    for step in bad:
+        assert len(step.ballots) == 3 and step.yes <= 1, "a quorum of three is two"
+        assert "anchored, block" in step.reason and "<" in step.reason
+    assert len(result.blocks) == 4
+    assert {step.member for step in result.blocks} == {"hospital-1", "hospital-3", "hospital-4"}
+
+
+@pytest.mark.parametrize("dataset", DATA_SETS)
+def test_used_records_are_refused_with_their_count(tmp_path, dataset):
+    result = steps(tmp_path, dataset, f"duplicate@{ATTACKER}")
+    bad = [step for step in result.steps if step.member == ATTACKER]
+    assert bad and all(step.status == "refused" and not step.ballots for step in bad)
+    for step in bad:
+        # It has the records of hospital-1, who went first: all of them, or those of its first contribution, count.
+        assert step.count == step.samples == result.steps[0].samples
+        assert step.reason == f"{step.count} of {step.samples} records already used"
+    assert result.state.block(result.state.tip).contributions[ATTACKER] == 0
+
+
+@pytest.mark.parametrize("dataset", DATA_SETS)
+def test_a_model_that_was_there_before_is_refused(tmp_path, dataset):
+    result = steps(tmp_path, dataset, f"replay@{ATTACKER}")
+    bad = [step for step in result.steps if step.member == ATTACKER]
+    assert bad and all(step.status == "refused" for step in bad)
+    assert {step.reason for step in bad} == {"these parameters were offered before"}
+    assert len(result.blocks) == 4
+
+
+def test_a_minority_that_attacks_in_all_ways_gets_nothing_in(tmp_path):
+    result = steps(tmp_path, "breast-cancer", "label-flip@hospital-2", "replay@hospital-5", members=7, blocks=5)
+    assert {step.member for step in result.blocks}.isdisjoint({"hospital-2", "hospital-5"})
+    assert len(result.blocks) == 5 and result.performance[-1] > 0.9
+
+
+def test_every_kind_is_tried_here():
+    assert set(KINDS) == {"label-flip", "noise", "duplicate", "replay"}
+
+
+@pytest.mark.parametrize("text", ["", "noise", "noise@", "@hospital-1", "flip@hospital-1", "noise hospital-1"])
+def test_what_is_no_attack_is_refused_with_an_example(text):
+    with pytest.raises(UsageError, match="for example"):
+        Attack.parse(text)

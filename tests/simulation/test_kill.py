@@ -1,0 +1,100 @@
+"""A coalition that is killed again and again, with SIGKILL, ends with the blocks of one that never was (DESIGN §3, §5)."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.simulation.killable import EXPORT, demo_options, toys
+from tests.simulation.ledgers import block_hashes, entry_bytes, on_disk, said
+
+from tclearn.agents.outbox import FileOutbox
+from tclearn.directory import CoalitionDirectory
+from tclearn.ledger.verify import verify
+from tclearn.protocols import terms_of
+from tclearn.simulation.demo import Demo
+from tclearn.simulation.simulate import Simulation
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(what, directory):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.simulation.killable", what, str(directory)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def killed(what, directory, *, entries, delay_s):
+    """Let a run write so many entries more, kill it a little later; the number of entries that it acknowledged."""
+    process = start(what, directory)
+    assert process.stdout is not None
+    try:
+        seen = [process.stdout.readline() for _ in range(entries)]
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=delay_s)
+    finally:
+        process.kill()
+    seen += process.stdout.readlines()
+    process.stdout.close()
+    process.wait()
+    numbers = [int(line) for line in seen if line.endswith(b"\n") and line.strip().isdigit()]
+    return max(numbers, default=0)
+
+
+def whole_run(what, directory):
+    if what == "toys":
+        simulation = Simulation.prepare(toys())
+        simulation.run()
+        return entry_bytes(simulation.ledger), block_hashes(simulation.ledger.state())
+    demo = Demo.prepare(demo_options(), directory)
+    try:
+        demo.simulation.run()
+        return entry_bytes(demo.simulation.ledger), block_hashes(demo.simulation.ledger.state())
+    finally:
+        demo.close()
+
+
+@pytest.mark.parametrize(
+    ("what", "kills"),
+    [("toys", 3), *(pytest.param(what, 20, marks=pytest.mark.slow) for what in ("toys", "demo"))],
+)
+def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(tmp_path, what, kills):
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")  # shown when the test fails
+    chance = random.Random(seed)
+    entries, blocks = whole_run(what, tmp_path / "whole")
+    directory = tmp_path / "killed"
+    held = 0
+    for number in range(kills):
+        some = min(chance.randrange(2 * len(entries) // kills), len(entries) - held - 2)
+        if some < 0:
+            break
+        acknowledged = killed(what, directory, entries=some, delay_s=chance.uniform(0, 0.02))
+        if not (directory / "ledger.sqlite").exists():
+            continue
+        kept, _ = on_disk(directory)
+        assert kept == entries[: len(kept)], f"after kill {number}"
+        assert len(kept) >= max(acknowledged, held), f"kill {number} lost an acknowledged entry"
+        held = len(kept)
+    last = start(what, directory)
+    assert last.stdout is not None and last.stdout.read().endswith(b"done\n") and last.wait() == 0
+    last.stdout.close()
+    assert on_disk(directory) == (entries, blocks)
+    with CoalitionDirectory.open(directory) as home, (directory / EXPORT).open("rb") as export:
+        assert verify(export, terms_of, home.charter.digest).head.size == len(entries)
+        spoken = Counter((sender, call.encode()) for sender, call, _ in said(home.ledger, home.state))
+    decided = Counter[tuple[str, bytes]]()
+    for member in {sender for sender, _ in spoken}:
+        with FileOutbox(directory / "members" / member / "outbox.sqlite") as outbox:
+            decided.update((member, bytes(call)) for (call,) in outbox._database.execute("SELECT call FROM decided"))
+    assert spoken <= decided, "nothing was said that had not been decided"
+    # What was decided and never said: a verdict that came too late, once the block was sealed.
+    assert {call for call in (decided - spoken)} <= set(decided)
