@@ -38,12 +38,22 @@ def writing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
             Code.STORE_FAILED, f"{path} cannot be written: {error.strerror}", remedy="check the disk's free space"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    # The new name is durable only when the folder is.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -179,17 +178,21 @@ def test_examples_are_python_and_import_what_exists(name: str, body: str) -> Non
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
-def commands() -> dict[str, click.Command]:
-    """Every command by its words."""
+def commands() -> dict[str, list[Any]]:
+    """The parameters of every command, by its words."""
 
-    def below(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
-        if isinstance(command, click.Group):
+    def below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, list[Any]]]:
+        if isinstance(command, typer.core.TyperGroup):
             for word, each in command.commands.items():
                 yield from below(each, (*words, word))
         else:
-            yield " ".join(words), command
+            yield " ".join(words), command.params
 
     return dict(below(typer.main.get_command(app), ("tclearn",)))
+
+
+def options_of(parameters: list[Any]) -> set[str]:
+    return {word for each in parameters for word in (*each.opts, *each.secondary_opts) if word.startswith("-")}
 
 
 def said(name: str) -> Iterator[list[str]]:
@@ -208,9 +211,8 @@ def test_commands_in_consoles_exist(name: str) -> None:
     for words in said(name):
         length = next((size for size in (3, 2) if " ".join(words[:size]) in known), 0)
         assert length, f"{name}: {' '.join(words)}"
-        options = {option for each in known[" ".join(words[:length])].params for option in (*each.opts, *each.secondary_opts)}
         given = {word.partition("=")[0] for word in words[length:] if word.startswith("-")}
-        assert given <= options | {"--help"}, f"{name}: {' '.join(words)}"
+        assert given <= options_of(known[" ".join(words[:length])]) | {"--help"}, f"{name}: {' '.join(words)}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -224,10 +226,9 @@ def test_the_reference_has_every_command_with_its_options_and_no_other() -> None
     page = text_of("docs/reference/cli.md")
     sections = {part.partition("`\n")[0]: part for part in page.split("\n## `")[1:]}
     assert set(sections) == set(commands())
-    for words, command in commands().items():
+    for words, parameters in commands().items():
         table = "\n".join(line for line in sections[words].splitlines() if line.startswith("|"))
         listed = set(re.findall(r"(?<!\w)(--?[a-zA-Z][a-z-]*)`", table))
-        options = {option for each in command.params for option in (*each.opts, *each.secondary_opts) if option[0] == "-"}
-        assert listed == options - {"--help"}, words
-        arguments = {(each.name or "").upper() for each in command.params if isinstance(each, click.Argument)}
+        assert listed == options_of(parameters) - {"--help"}, words
+        arguments = {each.name.upper() for each in parameters if each.param_type_name == "argument"}
         assert set(re.findall(r"^\| `([A-Z]+)` \|", table, re.MULTILINE)) == arguments, words

@@ -13,6 +13,7 @@ from tclearn.ledger.engines.embedded import EmbeddedLedger
 
 def append(path: Path) -> None:
     world = World()
+    print("begin", flush=True)
     ledger = EmbeddedLedger(path, world.contract, world.coalition, clock=Clock())
     print("open", flush=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.simulation.toys import toy_setting
 
 from tclearn.errors import AgentError
+from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.demo import Demo, DemoOptions
 from tclearn.simulation.simulate import Setting, Simulation
 
@@ -30,7 +31,12 @@ def say(text: str) -> None:
 
 def run_toys(directory: Path) -> None:
     simulation = Simulation.prepare(toys(), directory)
-    simulation.run(lambda state: say(f"{len(simulation.ledger)}") is None)
+
+    def entry(_: State) -> bool:
+        say(f"{len(simulation.ledger)}")
+        return True
+
+    simulation.run(entry)
     simulation.result().export(directory / EXPORT)
     simulation.close()
 

@@ -21,9 +21,8 @@ def test_the_example_is_short():
 
 def test_the_example_trains_prints_and_writes_a_record_that_verifies(tmp_path):
     (tmp_path / "example.py").write_text(example(), encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+    command = [sys.executable, "-W", "error", "example.py"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     assert re.search(r"^ +1 +\S+ +\d/\d +0\.\d{3}$", run.stdout, re.MULTILINE), run.stdout
     records = list(tmp_path.glob("*.tclearn"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from tclearn.coalition.quorum import head_quorum
+from tclearn.ledger.cosigning import quorum as head_quorum
 from tclearn.page import text
 from tclearn.page.facts import Facts, in_order
 from tclearn.page.markup import Child, Html, el, join
