@@ -36,10 +36,9 @@ from tclearn.store import Store
 
 MEMBERS = 7
 NUMBERS = 1_200_000
-BLOCKS = 20
-ROUNDS = 5
+BLOCKS = 10
+ROUNDS = 9
 BAR_SECONDS = 0.10
-OBJECT = "object"
 
 
 @dataclass
@@ -123,8 +122,9 @@ def count_work() -> Work:
     )
 
 
-def seconds_per_block(folder: Path | None) -> float:
-    with coalition(folder) as simulation:
+def seconds_per_block(parent: Path | None) -> float:
+    """Seconds for a block, in memory, or in a new folder that is gone afterwards."""
+    with new_folder(parent) as folder, coalition(folder) as simulation:
         began = time.perf_counter()
         simulation.run()
         seconds = time.perf_counter() - began
@@ -133,28 +133,37 @@ def seconds_per_block(folder: Path | None) -> float:
         return seconds / BLOCKS
 
 
-def primitives(work: Work, folder: Path | None) -> float:
+def primitives(work: Work, parent: Path | None) -> float:
     """Seconds for the same signatures, digests, decodings and durable writes, with nothing around them."""
     key, message = SigningKey.generate(), bytes(400)
     parameters = model()
     data = parameters.to_bytes()
-    began = time.perf_counter()
-    for _ in range(round(work.signatures)):
-        key.verify_key.verify(key.sign(message))
-    for _ in range(round(work.fetches)):
-        read = data if folder is None else (folder / OBJECT).read_bytes()
+    with new_folder(parent) as folder:
+        began = time.perf_counter()
+        for _ in range(round(work.signatures)):
+            key.verify_key.verify(key.sign(message))
+        for number in range(round(work.writes)):
+            blake3(data).digest()
+            if folder is not None:
+                write_durably(folder / str(number), data)
+        for _ in range(round(work.fetches)):
+            read = data if folder is None else (folder / "0").read_bytes()
+            if folder is not None:
+                blake3(read).digest()
+            if Parameters.from_bytes(read).digest != parameters.digest:
+                raise SystemExit("the digest of the same parameters is another one")
         if folder is not None:
-            blake3(read).digest()
-        decoded = Parameters.from_bytes(read)
-        if decoded.digest != parameters.digest:
-            raise SystemExit("the digest of the same parameters is another one")
-    for _ in range(round(work.writes)):
-        blake3(data).digest()
-        if folder is not None:
-            write_durably(folder / OBJECT, data)
-    if folder is not None:
-        commit_durably(folder / "rows.sqlite", round(work.decisions))
-    return time.perf_counter() - began
+            commit_durably(folder / "rows.sqlite", round(work.decisions))
+        return time.perf_counter() - began
+
+
+@contextmanager
+def new_folder(parent: Path | None) -> Iterator[Path | None]:
+    if parent is None:
+        yield None
+    else:
+        with tempfile.TemporaryDirectory(dir=parent) as name:
+            yield Path(name)
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -179,12 +188,10 @@ def main() -> None:
     # Some systems keep /tmp in memory, where a durable write costs nothing.
     with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as name:
         folder = Path(name)
-        write_durably(folder / OBJECT, model().to_bytes())
-        numbers = iter(range(1000))
         memory, disk, bare_memory, bare_disk = in_turn(
             ROUNDS,
             lambda: seconds_per_block(None),
-            lambda: seconds_per_block(folder / f"coalition-{next(numbers)}"),
+            lambda: seconds_per_block(folder),
             lambda: primitives(work, None),
             lambda: primitives(work, folder),
         )

@@ -1,7 +1,7 @@
 """The consoles of the documentation, typed in: every command succeeds, and says what is shown.
 
 Numbers and digests are compared only on request (``TCLEARN_DOCS=exact``), on the kind of processor that they come from:
-a trained model differs in its last bits on another. A line that is ``…`` stands for any lines, within a line for anything.
+a trained model differs in its last bits on another. ``…`` stands for any lines, or within a line for anything.
 """
 
 from __future__ import annotations
@@ -69,9 +69,10 @@ def write_files(page: str, folder: Path) -> None:
             info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
             info.mkdir()
             (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1\n")
-            groups = project["entry-points"].items()
-            lines = [f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in points.items()) for group, points in groups]
-            (info / "entry_points.txt").write_text("".join(lines))
+            lines = []
+            for group, points in project["entry-points"].items():
+                lines += [f"[{group}]", *(f"{key} = {value}" for key, value in points.items())]
+            (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
 def run(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
@@ -94,28 +95,30 @@ def run(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
     return [(int(code), text.splitlines()) for text, _, code in parts]
 
 
-def pattern(line: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in masked(line).split("…")))
-
-
 def masked(line: str) -> str:
     if EXACT and not RANDOM.search(line):
         return " ".join(line.split())
     return " ".join(re.sub(r"[0-9a-f]{4,}(-[0-9a-f…]+)*|\d+", "#", line).split())
 
 
-def missing(shown: list[str], said: list[str]) -> str | None:
-    """The first line that is shown and was not said, in the order shown; no other lines between, but where a ``…`` is."""
-    left, anywhere = [masked(line) for line in said], False
+def pattern(shown: list[str]) -> re.Pattern[str]:
+    """What an output must be, line by line, each with its newline; one group for each line that is not ``…`` alone."""
+    parts = []
     for line in shown:
-        if line.strip() == "…":
-            anywhere = True
-            continue
-        at = next((at for at, each in enumerate(left if anywhere else left[:1]) if pattern(line).fullmatch(each)), None)
-        if at is None:
-            return line
-        left, anywhere = left[at + 1 :], False
-    return None if anywhere or not left or not shown else f"the end, before {left[0]!r}"
+        words = "[^\n]*".join(re.escape(part) for part in masked(line).split("…"))
+        parts.append(r"(?:[^\n]*\n)*" if line.strip() == "…" else f"({words})\n")
+    return re.compile("".join(parts))
+
+
+def missing(shown: list[str], said: list[str]) -> str | None:
+    """The first line that is shown and was not said where it should be; ``None``: all is as shown."""
+    text = "".join(f"{masked(line)}\n" for line in said)
+    if not shown or pattern(shown).fullmatch(text):
+        return None
+    for size in range(1, len(shown) + 1):
+        if not pattern(shown[:size]).match(text):
+            return shown[size - 1]
+    return "the end"
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import typer
 import tclearn
 from tclearn import extensions
 from tclearn.cli.main import app
-from tclearn.coalition.block import Block
+from tclearn.coalition.block import Block, strengths_ppm
 from tclearn.errors import Code
 from tclearn.ledger import replica
 from tclearn.protocols.tclearn.refusals import Refusal
@@ -232,3 +233,26 @@ def test_the_reference_has_every_command_with_its_options_and_no_other() -> None
         assert listed == options_of(parameters) - {"--help"}, words
         arguments = {each.name.upper() for each in parameters if each.param_type_name == "argument"}
         assert set(re.findall(r"^\| `([A-Z]+)` \|", table, re.MULTILINE)) == arguments, words
+
+
+# --- formats ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_block_that_is_shown_has_the_hash_that_is_shown() -> None:
+    example, shown = (match["body"] for match in list(FENCE.finditer(text_of("docs/formats/block.md")))[:2])
+
+    def read(value: Any) -> Any:
+        if isinstance(value, list):
+            return [read(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return bytes.fromhex(value["h"]) if set(value) == {"h"} else {key: read(value[key]) for key in value}
+
+    block = Block.from_value(read(json.loads(re.sub(r"h'([0-9a-f]*)'", r'{"h": "\1"}', example))))
+    assert block.hash.hex() == shown.strip()
+    assert strengths_ppm(block.contributions) == block.strengths
+
+
+def test_the_fields_of_a_block_are_specified_in_their_order() -> None:
+    section = text_of("docs/formats/block.md").partition("## Fields")[2].partition("\n### ")[0]
+    assert re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE) == list(Block.__dataclass_fields__)

@@ -11,7 +11,8 @@ from tclearn.learning.networks import perceptron
 from tclearn.simulation.demo import Demo, DemoOptions
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_demo_comes_within_two_points_of_all_data_in_one_place(tmp_path, seed):
     demo = Demo.prepare(DemoOptions(seed=seed), tmp_path / "demo")
     try:
@@ -37,6 +38,12 @@ def test_a_logistic_regression_of_several_hospitals():
     # And as good as fitting once on everybody's records.
     pooled = [np.concatenate([part[side] for part in parts.values()]) for side in (0, 1)]
     assert result.performance[-1] >= LogisticRegression().fit(*pooled).score(x, y) - 0.02
+
+
+def test_the_record_says_what_has_trained():
+    assert coalition(blocks=1).charter.trainer == "sklearn"
+    network = {"model": perceptron, "arguments": {"features": 30}, "trainer": TorchTrainer(epochs=1)}
+    assert coalition(blocks=1, **network).charter.trainer == "torch"
 
 
 def test_the_trained_network_gives_the_performance_on_record():

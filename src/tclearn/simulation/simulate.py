@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
@@ -158,7 +159,7 @@ class Setting:
         """
         records = materialise(self.global_test, "the global test set")
         return resolve(
-            self.charter,
+            replace(self.charter, trainer=_installed_name(self.trainer) or self.charter.trainer),
             members=[self.keys.member(name) for name in self.names],
             log_key=self.keys.log().public,
             layout=initial.layout,
@@ -169,6 +170,12 @@ class Setting:
             hyperparameters=self.trainer.hyperparameters(),
             data_key=self.keys.data(),
         )
+
+
+def _installed_name(recipe: Recipe) -> str | None:
+    # A charter that was not told otherwise says "torch"; the record must say what has trained.
+    kind = f"{type(recipe).__module__}:{type(recipe).__qualname__}"
+    return next((point.name for point in entry_points(group="tclearn.trainers") if point.value == kind), None)
 
 
 @dataclass
