@@ -16,7 +16,7 @@ from tclearn.ledger.cosigning import Cosigned
 from tclearn.page import Summary
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.governing import REVERT, change_id
-from tclearn.protocols.tclearn.state import Candidate
+from tclearn.protocols.tclearn.records import Candidate
 
 GLOBAL_N = 5000
 LOCAL_N = 714

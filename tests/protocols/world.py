@@ -27,8 +27,9 @@ from tclearn.ledger.cosigning import Cosignature, cosign
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.duties import deadlines
+from tclearn.protocols.tclearn.records import Candidate
 from tclearn.protocols.tclearn.refusals import Refusal
-from tclearn.protocols.tclearn.state import Candidate, State
+from tclearn.protocols.tclearn.state import State
 from tclearn.records import Record
 
 MINUTE = 60_000

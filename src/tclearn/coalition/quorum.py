@@ -1,4 +1,4 @@
-"""Quorums: one definition for every protocol. (That of cosigned heads is the ledger's: ``tclearn.ledger.cosigning``.)"""
+"""Quorums: one definition for every protocol. That of cosigned heads is the ledger's (``ledger.cosigning``)."""
 
 from __future__ import annotations
 

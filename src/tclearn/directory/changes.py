@@ -9,7 +9,8 @@ from tclearn.ledger import Ledger, Transaction
 from tclearn.limits import TRANSACTION_LIFETIME_MS
 from tclearn.protocols.tclearn.calls import Approve, Change, Request, call
 from tclearn.protocols.tclearn.governing import REVERT, change_id
-from tclearn.protocols.tclearn.state import ChangeState, State
+from tclearn.protocols.tclearn.records import ChangeState
+from tclearn.protocols.tclearn.state import State
 
 
 def ask_for_revert(ledger: Ledger[State], coalition: Digest, signer: Signer, target: int) -> ChangeState:

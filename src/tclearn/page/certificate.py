@@ -17,7 +17,7 @@ from tclearn.page.summary import Summary
 from tclearn.page.tables import facts as listed
 from tclearn.page.tables import fold, heading, link, number, row, table
 from tclearn.page.votes import total, vote_glyph
-from tclearn.protocols.tclearn.state import ChainedBlock
+from tclearn.protocols.tclearn.records import ChainedBlock
 
 BLOCK_DOMAIN: Final = "tclearn/block/1"
 """What ``Block.hash`` puts before the fields; a test compares the two."""

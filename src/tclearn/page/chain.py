@@ -12,7 +12,7 @@ from tclearn.page.markup import Child, Html, el
 from tclearn.page.summary import Summary
 from tclearn.page.tables import heading, link, number, row, section, table
 from tclearn.page.votes import total
-from tclearn.protocols.tclearn.state import ChainedBlock
+from tclearn.protocols.tclearn.records import ChainedBlock
 
 _KINDS: Final = {GENESIS: "genesis", INCREMENT: "increment", REVERT: "revert"}
 

@@ -14,7 +14,8 @@ from tclearn.coalition.evidence import Paired
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.encoding import MemberId
 from tclearn.protocols.tclearn.history import REVERTED, Ballot, Step, history
-from tclearn.protocols.tclearn.state import ACCEPTED, STALE, Candidate, ChainedBlock, State
+from tclearn.protocols.tclearn.records import ACCEPTED, STALE, Candidate, ChainedBlock
+from tclearn.protocols.tclearn.state import State
 
 WAITING: Final = "waiting"
 """No verdict yet, and there is still time for one."""

@@ -11,7 +11,7 @@ from tclearn.page.markup import Child, Html, el, join
 from tclearn.page.summary import Summary
 from tclearn.page.tables import facts as listed
 from tclearn.protocols.tclearn.history import PENDING, REVERTED
-from tclearn.protocols.tclearn.state import EXPIRED, OPEN, REFUSED, REJECTED, STALE, UNDECIDED
+from tclearn.protocols.tclearn.records import EXPIRED, OPEN, REFUSED, REJECTED, STALE, UNDECIDED
 
 
 def overview(facts: Facts, summary: Summary) -> Html:

@@ -15,7 +15,7 @@ from tclearn.page.facts import Facts, Local
 from tclearn.page.glyphs import COLOURS
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import figure, fold, heading, link, number, row, section, table
-from tclearn.protocols.tclearn.state import REJECTED
+from tclearn.protocols.tclearn.records import REJECTED
 
 _DOTS_MAX: Final = 1500
 _Series = Mapping[MemberId, Mapping[int, Local]]

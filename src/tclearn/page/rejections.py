@@ -10,7 +10,7 @@ from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import fold, heading, number, row, section, table
 from tclearn.page.votes import total, vote_glyph
 from tclearn.protocols.tclearn.history import Step
-from tclearn.protocols.tclearn.state import EXPIRED, REFUSED, REJECTED, STALE, UNDECIDED, Candidate
+from tclearn.protocols.tclearn.records import EXPIRED, REFUSED, REJECTED, STALE, UNDECIDED, Candidate
 
 _KINDS: Final = {
     REJECTED: "rejected",

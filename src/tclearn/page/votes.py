@@ -10,7 +10,7 @@ from tclearn.page.facts import APPROVED, SPARED, UNAPPROVED, WAITING, Facts, vot
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import heading, link, number, row, section, table
 from tclearn.protocols.tclearn.history import PENDING, REVERTED, Ballot, Step
-from tclearn.protocols.tclearn.state import OPEN, REFUSED
+from tclearn.protocols.tclearn.records import OPEN, REFUSED
 
 _GLYPHS: Final = {
     "yes": "✓",

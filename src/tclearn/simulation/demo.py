@@ -23,7 +23,8 @@ from tclearn.learning.trainer import LocalData, Recipe, Task, Work
 from tclearn.page.report import Summary, render
 from tclearn.protocols.tclearn.governing import change_id
 from tclearn.protocols.tclearn.history import Step, step_of
-from tclearn.protocols.tclearn.state import ChangeState, State
+from tclearn.protocols.tclearn.records import ChangeState
+from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.attacks import Attack
 from tclearn.simulation.demo_options import SETTINGS, DemoOptions
 from tclearn.simulation.demo_result import EXPORT, MODEL, REPORT, DemoResult

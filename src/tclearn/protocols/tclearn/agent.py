@@ -24,7 +24,8 @@ from tclearn.limits import DATA_IDS_PER_TRANSACTION_MAX, HEAD_CLOCK_SKEW_MS_MAX,
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.duties import reveal_subject
-from tclearn.protocols.tclearn.state import Candidate, State
+from tclearn.protocols.tclearn.records import Candidate
+from tclearn.protocols.tclearn.state import State
 
 _MODELS_KEPT: Final = 4
 _GIVE_UP_PARTS: Final = 4

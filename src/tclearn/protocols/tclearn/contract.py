@@ -17,8 +17,9 @@ from tclearn.identity import PublicKey
 from tclearn.ledger import Call, Context, Duty, View, Writes
 from tclearn.ledger.cosigning import Cosignature
 from tclearn.protocols.tclearn import calls, duties, governing, proposing, sealing, voting
+from tclearn.protocols.tclearn.records import ChainedBlock, SeedChain, Turn
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.state import ChainedBlock, SeedChain, State, Turn
+from tclearn.protocols.tclearn.state import State
 from tclearn.records import Record
 
 _METHODS: Final[dict[type[Record], Callable[[State, Any, Context], None]]] = {

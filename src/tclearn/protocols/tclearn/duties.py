@@ -16,9 +16,10 @@ from tclearn.protocols.tclearn.proposing import (
     propose_subject,
     start_first_turn,
 )
+from tclearn.protocols.tclearn.records import PROPOSED, REVEALING, TESTING, Candidate, Pending
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.sealing import generals_exhausted, switch_general
-from tclearn.protocols.tclearn.state import PROPOSED, REVEALING, TESTING, Candidate, Pending, State
+from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import conclude, end_testing, may_reveal
 
 _GRACE_PARTS = 10

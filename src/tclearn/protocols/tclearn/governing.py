@@ -9,9 +9,10 @@ from tclearn.encoding import Digest, digest
 from tclearn.ledger import Context
 from tclearn.protocols.tclearn.calls import Approve, Change, Request
 from tclearn.protocols.tclearn.proposing import close, next_turn
+from tclearn.protocols.tclearn.records import STALE, ChangeState
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.sealing import lock_for_revert
-from tclearn.protocols.tclearn.state import STALE, ChangeState, State
+from tclearn.protocols.tclearn.state import State
 
 REVERT = "revert"
 HYPERPARAMETERS = "hyperparameters"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tclearn.coalition.block import REVERT, Vote
 from tclearn.coalition.evidence import Paired
 from tclearn.encoding import MemberId
-from tclearn.protocols.tclearn.state import ACCEPTED, OPEN, Candidate, ChainedBlock, State
+from tclearn.protocols.tclearn.records import ACCEPTED, OPEN, Candidate, ChainedBlock
+from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import judgement, votes
 
 PENDING = "pending"

@@ -12,8 +12,9 @@ from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context
 from tclearn.limits import CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX, RECORDS_PER_CONTRIBUTION_MAX
 from tclearn.protocols.tclearn.calls import Declare, Pass, Propose, Release
+from tclearn.protocols.tclearn.records import EXPIRED, PROPOSED, REFUSED, STALE, TESTING, Candidate, Turn
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.state import EXPIRED, PROPOSED, REFUSED, STALE, TESTING, Candidate, State, Turn
+from tclearn.protocols.tclearn.state import State
 
 
 def propose(state: State, arguments: Propose, context: Context) -> None:

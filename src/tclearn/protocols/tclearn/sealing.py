@@ -19,8 +19,9 @@ from tclearn.ledger import Context
 from tclearn.limits import SEED_CHAIN_LENGTH
 from tclearn.protocols.tclearn.calls import Endorse, Finalize, Renew, Seal
 from tclearn.protocols.tclearn.proposing import draw_generals, next_turn
+from tclearn.protocols.tclearn.records import ChainedBlock, ChangeState, Pending, SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.state import ChainedBlock, ChangeState, Pending, SeedChain, State
+from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import votes
 
 

@@ -13,8 +13,7 @@ from tclearn.encoding import Digest, MemberId
 from tclearn.ledger import Context
 from tclearn.protocols.tclearn.calls import Commit, Reveal
 from tclearn.protocols.tclearn.proposing import close, draw_committee, draw_generals
-from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.state import (
+from tclearn.protocols.tclearn.records import (
     ACCEPTED,
     EXPIRED,
     REJECTED,
@@ -24,8 +23,9 @@ from tclearn.protocols.tclearn.state import (
     UNDECIDED,
     Candidate,
     Pending,
-    State,
 )
+from tclearn.protocols.tclearn.refusals import Refusal, refuse
+from tclearn.protocols.tclearn.state import State
 
 
 def commit(state: State, arguments: Commit, context: Context) -> None:
