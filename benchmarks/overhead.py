@@ -1,13 +1,14 @@
 """A coalition beside plain training: the same training steps and evaluations, with and without everything else.
 
 Seven honest members with the handwritten digits that scikit-learn ships, and the paper's network: convolution, pool,
-two fully connected layers. An increment trains for half a second or so, which is little: a real one takes minutes, and
-the coalition's part in it does not grow with them.
+two fully connected layers. An increment trains for less than a second, which is little: a real one takes minutes, and
+the coalition's own time does not grow with them.
 
 The plain side is a loop as anybody would write it. It takes as many steps over as many records, and evaluates as often
 as the validators did: the candidate on G and on L for each of them, the model it is held against once. The coalition
-does more that is not counted for the loop: the proposers' search for a step, data IDs, files, signatures, the ledger.
-Each member has a trainer of its own, so that none profits from what another has measured.
+does more that is not counted for the loop: the proposers' search for a step, data IDs, files, signatures, the ledger;
+and it begins and ends in the time that is measured. Each member has a trainer of its own, so that none profits from
+what another has measured.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ from tclearn.learning.trainers.torch_learner import Tensors, TorchLearner
 from tclearn.protocols.tclearn.adversaries import Honest
 
 MEMBERS = 7
-EPOCHS = 50
+EPOCHS = 100
 BATCH = 16
 NETWORK = {"channels": 1, "side": 8, "filters": 32, "hidden": 128, "classes": 10}
-ROUNDS = 9
+ROUNDS = 5
 BAR = 1.10
 DIGITS = load("digits")
 
@@ -144,32 +145,36 @@ def plain(work: Work) -> None:
             (network(test_x[:records]).argmax(1) == test_y[:records]).sum().item()
 
 
+def coalition_on_disk(parent: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        coalition(Path(folder))
+
+
 @dataclass
 class Stopwatch:
-    """Times a run by the clock, and notes the processor time that it took."""
+    """Times a run by the clock; keeps that, and the processor time that it took."""
 
     run: Callable[[], object]
+    elapsed: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
 
     def __call__(self) -> float:
         began, processor_began = time.perf_counter(), time.process_time()
         self.run()
         self.processor.append(time.process_time() - processor_began)
-        return time.perf_counter() - began
+        self.elapsed.append(time.perf_counter() - began)
+        return self.elapsed[-1]
 
 
 def main() -> None:
     work = count_work()
     # Some systems keep /tmp in memory, where a durable write costs nothing.
-    with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as folder:
-        numbers = iter(range(1000))
-        watches = (
-            Stopwatch(lambda: plain(work)),
-            Stopwatch(coalition),
-            Stopwatch(lambda: coalition(Path(folder) / str(next(numbers)))),
-        )
+    with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as name:
+        runs = (lambda: plain(work), coalition, lambda: coalition_on_disk(Path(name)))
+        watches = [Stopwatch(run) for run in runs]
         alone, memory, disk = in_turn(ROUNDS, *watches)
-    used = [statistics.median(watch.processor) for watch in watches]
+    fastest = [min(watch.elapsed) for watch in watches]
+    processor = [statistics.median(watch.processor) for watch in watches]
     peer = (
         f"plain PyTorch, {alone:.2f} s: {len(work.trained)} × {EPOCHS} epochs over {work.trained[0]} or so records, "
         f"{len(work.evaluated)} evaluations"
@@ -179,8 +184,10 @@ def main() -> None:
             Figure("plain training", alone / MEMBERS, "s/block"),
             Figure("coalition over plain training, memory", memory / alone, "x", BAR, peer, True),
             Figure("coalition over plain training, on disk", disk / alone, "x", BAR, peer, True),
-            Figure("the same in processor time, memory", used[1] / used[0], "x", None, f"{used[0]:.2f} s"),
-            Figure("the same in processor time, on disk", used[2] / used[0], "x", None, f"{used[0]:.2f} s"),
+            Figure("the same, fastest rounds, memory", fastest[1] / fastest[0], "x", None, f"{fastest[0]:.2f} s"),
+            Figure("the same, fastest rounds, on disk", fastest[2] / fastest[0], "x", None, f"{fastest[0]:.2f} s"),
+            Figure("the same, processor time, memory", processor[1] / processor[0], "x", None, f"{processor[0]:.2f} s"),
+            Figure("the same, processor time, on disk", processor[2] / processor[0], "x"),
         ]
     )
 

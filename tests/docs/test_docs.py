@@ -142,6 +142,12 @@ def test_the_architecture_has_every_room() -> None:
     assert rooms <= named
 
 
+def test_the_architecture_has_every_file_of_the_protocol() -> None:
+    paragraph = text_of("ARCHITECTURE.md").partition("Inside `protocols/tclearn`")[2].partition("\n\n")[0]
+    files = {path.stem for path in (ROOT / "src" / "tclearn" / "protocols" / "tclearn").glob("[a-z]*.py")}
+    assert files <= set(re.findall(r"`(\w+)`", paragraph))
+
+
 def test_the_architecture_fits_a_sitting() -> None:
     assert len(text_of("ARCHITECTURE.md").splitlines()) <= 150
 

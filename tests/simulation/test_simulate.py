@@ -13,6 +13,7 @@ from tclearn.coalition.draw import committee_size
 from tclearn.coalition.quorum import quorum
 from tclearn.errors import AgentError, CharterError, Code, StorageError, UsageError
 from tclearn.learning.trainer import Contribution
+from tclearn.limits import DATA_IDS_PER_TRANSACTION_MAX
 from tclearn.protocols.tclearn.adversaries import Honest
 from tclearn.simulation import Simulation
 
@@ -104,6 +105,15 @@ def test_the_run_ends_when_all_records_are_used():
     result = ran(toy_setting(3, records=2, blocks=50, contributions=2)).result()
     assert len(result.blocks) == 6
     assert result.state.turn.member is None
+
+
+def test_more_records_than_one_transaction_can_name():
+    simulation = ran(toy_setting(2, records=DATA_IDS_PER_TRANSACTION_MAX + 10_000, blocks=1))
+    state = simulation.ledger.state()
+    assert state.block(1).samples == DATA_IDS_PER_TRANSACTION_MAX + 10_000
+    assert len(state.used_ids()) == DATA_IDS_PER_TRANSACTION_MAX + 10_000
+    spoken = [call.method for sender, call, _ in said(simulation.ledger, state) if sender == "m00"]
+    assert spoken[:3] == ["declare", "propose", "release"]
 
 
 # --- what the charter says -------------------------------------------------------------------------------------------
