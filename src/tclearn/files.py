@@ -60,3 +60,19 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write a file, whole or not at all; arguments and errors as ``writing``."""
     with writing(path, mode=mode) as stream:
         stream.write(data)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            Code.STORE_FAILED,
+            f"the folder {path} cannot be made: {error.strerror}",
+            remedy="check the name, and the permissions of the folder above it",
+        ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from benchmarks.null_trainer import null_charter, null_setting
 
-from tclearn.agents import run
 from tclearn.coalition.quorum import faulty_max
 from tclearn.ledger import Transaction
 from tclearn.simulation import Simulation
@@ -18,7 +17,8 @@ def coalition(n, *, silent, blocks=5, **changes):
     setting = null_setting(n, null_charter(blocks, verdict_minutes=MINUTES, **changes), seed=3)
     simulation = Simulation.prepare(setting)
     began = simulation.clock()
-    run([agent for agent in simulation.agents if agent.site.member not in silent], simulation.clock)
+    simulation.agents[:] = [agent for agent in simulation.agents if agent.site.member not in silent]
+    simulation.run()
     recorded = list(simulation.ledger.entries(0, len(simulation.ledger)))
     said = [Transaction.parse(each.entry.transaction).call.method for each in recorded]
     assert all(each.outcome.code == 0 for each in recorded), "nobody says what the contract must refuse"
@@ -82,11 +82,21 @@ def test_as_many_silent_members_as_the_agreement_is_made_for(n, silent):
 
 
 def test_one_silent_member_of_three_is_one_too_many():
-    # DESIGN §7: N = 3 tolerates none. The run ends, no candidate is blamed, and the reason names who was missing.
+    # DESIGN §7: N = 3 tolerates none. The run gives up, no candidate is blamed, and the reason names who was missing.
     state, _, _ = coalition(3, silent={"m02"})
     assert state.tip == 0
-    assert {state.candidate(number).status for number in range(state.candidates)} == {"undecided"}
+    closed = [state.candidate(number) for number in range(state.candidates - 1)]
+    assert closed and {candidate.status for candidate in closed} == {"undecided"}
     assert state.candidate(0).reason == "no decision, no verdict from m02"
+
+
+def test_a_run_that_gave_up_says_nothing_more_when_it_is_started_again():
+    simulation = Simulation.prepare(null_setting(3, null_charter(5), seed=3))
+    del simulation.agents[2]
+    simulation.run()
+    entries = len(simulation.ledger)
+    simulation.run()
+    assert len(simulation.ledger) == entries > 0
 
 
 def test_free_turns_go_on_without_a_member():

@@ -78,7 +78,7 @@ def test_missing_and_foreign_files(tclearn, tmp_path, demo):
     for words in (["status"], ["ledger", "show"], ["model", "list"], ["coalition", "show"]):
         assert "there is no coalition" in tclearn(*words, "--dir", tmp_path / "none", code=4).err
     (demo / "charter.cbor").write_bytes(b"\xff")
-    assert tclearn("status", "--dir", demo, code=1).err.startswith("error[TCL-3")
+    assert "charter.cbor is no charter" in tclearn("status", "--dir", demo, code=1).err
 
 
 def test_a_damaged_ledger_is_named(tclearn, demo):

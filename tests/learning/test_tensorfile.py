@@ -144,3 +144,9 @@ def test_no_bytes_do_anything_but_refuse(noise: bytes, position: int, value: int
         assert {name: tensor.tobytes() for name, tensor in ours.items()} == {
             name: tensor.tobytes() for name, tensor in theirs.items()
         }
+
+
+def test_an_extent_hidden_behind_a_zero_is_refused() -> None:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [0, 2**62], "data_offsets": [0, 0]}}).encode()
+    with pytest.raises(ParametersError):
+        read_tensors(len(header).to_bytes(8, "little") + header)

@@ -7,10 +7,10 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from tests.protocols.world import MINUTE, START, World, chain_secret, ids, measured, verdict
+from tests.protocols.world import GLOBAL_N, MINUTE, START, World, chain_secret, ids, measured, verdict
 
 from tclearn.coalition.block import data_ids_root, strengths_ppm
-from tclearn.coalition.evidence import Evidence
+from tclearn.coalition.evidence import Evidence, Paired
 from tclearn.coalition.quorum import quorum
 from tclearn.coalition.terms import AcceptanceTerms, GovernanceTerms, ScheduleTerms
 from tclearn.coalition.verdict import Verdict
@@ -491,6 +491,11 @@ def test_a_seed_chain_that_is_used_up_is_renewed():
     world.say(general, calls.Renew(tip(chain_secret(general, 1))))
     assert world.refused(general, calls.Renew(digest("again"))) == Refusal.ALREADY_DONE
     assert "renew" not in world.duties(general)
+    # A chain committed to when the seed is known could be chosen for its first link: it may not be used yet.
+    assert world.refused(general, calls.Seal(1, link(chain_secret(general, 1), 1))) == Refusal.BAD_SEED_REVEAL
+    renewed = world.state.seed_chain(general)
+    assert renewed.from_height == 3
+    world.view[f"chain/{general}"] = replace(renewed, from_height=1).to_value()
     world.seal()
     assert world.state.seed_chain(general).epoch == 1
 
@@ -648,3 +653,81 @@ def test_declared_ids_are_forgotten_with_the_turn():
     for member in ("m01", "m02", "m03"):
         world.say(member, calls.Pass(newest, world.state.turn.number))
     assert world.propose("m00").samples == 10
+
+
+def test_blameless_endings_cost_no_try_and_the_same_parameters_may_come_again():
+    world = World(4, {"schedule": schedule(turns="free")})
+    same = digest("deterministic")
+    for _ in range(5):
+        candidate = world.release(world.propose("m00", records=ids(*range(10)), parameters=same))
+        assert candidate.status == "testing"
+        world.timeout()  # nobody commits
+        assert world.state.candidate(candidate.number).status == "undecided"
+        assert world.state.tries(MemberId("m00")) == 0
+    for count in range(1, 4):
+        world.propose("m03")
+        world.timeout()  # never released: that is the proposer's own failure
+        assert world.state.tries(MemberId("m03")) == count
+    assert "propose" not in world.duties("m03")
+
+
+def test_a_lying_validator_moves_nobody_elses_vote_nor_the_agreed_result():
+    honest = Paired(GLOBAL_N, GLOBAL_N, 90, 88, 4, 2)
+    lie = Paired(GLOBAL_N, GLOBAL_N, 89, 89, 0, 0)  # within the tolerance, and first in any order of encodings
+    for n in (4, 7):
+        world = World(n, {"acceptance": AcceptanceTerms("paper", 1_000_000, {})})
+        candidate = world.offer("m00")
+        said = dict.fromkeys(candidate.committee, Verdict("tested", Evidence(honest)))
+        said[candidate.committee[0]] = Verdict("tested", Evidence(lie))
+        assert world.vote(candidate, said).status == "rejected"
+
+
+def test_a_general_cannot_shut_out_verdicts_that_it_dislikes():
+    world = World(7)
+    candidate = world.offer("m00")
+    for place, member in enumerate(candidate.committee):
+        world.commit(member, candidate, verdict(60 if place < 4 else 10))
+    for member in candidate.committee[:4]:
+        world.reveal(member, candidate, verdict(60))
+    pending = pending_of(world)
+    early = calls.Seal(1, link(chain_secret(pending.general), 1))
+    assert world.refused(pending.general, early) == Refusal.TOO_EARLY
+    for member in candidate.committee[4:]:
+        world.reveal(member, candidate, verdict(10))
+    world.chain()
+    assert sorted(vote.vote for vote in world.state.block(1).votes) == ["no", "no", "yes", "yes", "yes", "yes"]
+
+
+def test_declared_parts_are_never_empty_never_rewritten_and_leave_nothing_behind():
+    world = World(4)
+    newest = world.state.block(0).hash
+    assert world.refused("m00", calls.Declare(newest, b"")) == Refusal.BAD_SAMPLES
+    whole = ids(*range(40))
+    world.say("m00", calls.Declare(newest, whole[:160]))
+    before = len(world.view["declared/m00/000"])  # type: ignore[arg-type]
+    world.say("m00", calls.Declare(newest, whole[160:320]))
+    assert len(world.view["declared/m00/000"]) == before  # type: ignore[arg-type]
+    world.say("m00", calls.Propose(newest, digest("m"), digest("f"), 40, 3, whole[320:]))
+    assert world.state.candidate_ids(0) == whole
+    assert not [key for key in world.view if key.startswith("declared/")]
+
+
+def test_with_free_turns_one_members_refusals_do_not_wipe_anothers_declarations():
+    world = World(4, {"schedule": schedule(turns="free")})
+    world.say("m01", calls.Declare(world.state.block(0).hash, ids(*range(700, 720))))
+    world.vote(world.offer("m03"), verdict(10))
+    declared = world.state.declared(MemberId("m01"))
+    assert declared is not None and declared.count == 20
+
+
+def test_one_open_request_a_member_and_old_ones_lapse():
+    world = World(4)
+    change = calls.Change("hyperparameters", 1, values={"epochs": 6})
+    world.say("m00", calls.Request(change))
+    other = calls.Request(calls.Change("hyperparameters", 1, values={"epochs": 7}))
+    assert world.refused("m00", other) == Refusal.ALREADY_DONE
+    for _ in range(10):
+        world.block()
+    assert world.refused("m01", calls.Approve(change_id(change))) == Refusal.UNKNOWN_CHANGE
+    world.say("m00", calls.Request(calls.Change("hyperparameters", 11, values={"epochs": 7})))
+    assert len(world.state.changes()) == 1

@@ -184,7 +184,7 @@ class World:
     def seal(self) -> None:
         pending = self.state.pending
         assert pending is not None
-        epoch, used = self.state.seed_chain(pending.general).next_link()
+        epoch, used = self.state.seed_chain(pending.general).next_link(pending.height) or (0, 0)
         self.say(pending.general, calls.Seal(pending.height, link(chain_secret(pending.general, epoch), used + 1)))
 
     def endorse(self, member: str) -> None:

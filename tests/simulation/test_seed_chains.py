@@ -85,13 +85,20 @@ def test_before_the_chain_ends_the_member_commits_to_the_next():
     assert moment.perform("renew") is None, "once is enough"
 
 
-def test_at_its_end_the_next_chain_takes_over():
+def test_a_chain_committed_to_this_late_may_not_be_used_yet():
     moment = Moment(SEED_CHAIN_LENGTH)
     renewed = moment.perform("renew")
     assert renewed is not None
     moment.apply(renewed)
+    assert moment.perform("seal") is None, "its first link could still be chosen to suit the draw"
+
+
+def test_at_its_end_the_next_chain_takes_over():
+    moment = Moment(SEED_CHAIN_LENGTH)
+    secret = moment.agent.site.signer.derive("seed chain 1")
+    used_up = SeedChain(0, reveal(moment.secret, SEED_CHAIN_LENGTH), SEED_CHAIN_LENGTH, tip(secret), from_height=1)
+    moment.view[f"chain/{moment.general}"] = used_up.to_value()
     call = moment.perform("seal")
     assert call is not None
     moment.apply(call)
-    secret = moment.agent.site.signer.derive("seed chain 1")
     assert moment.state().seed_chain(moment.general) == SeedChain(1, reveal(secret, 1), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, Protocol, TypeVar
 
 from tclearn.agents.site import Site
+from tclearn.errors import DataError
 from tclearn.ledger import Call, Contract, Duty, Ledger, Transaction
 from tclearn.limits import TRANSACTION_LIFETIME_MS
 
@@ -55,13 +56,20 @@ class Agent(Generic[S]):
                 continue
             call = self.site.outbox.get(duty.id)
             if call is None:
-                call = self.role.perform(duty, self.ledger, self.site)
+                call = self._perform(duty)
                 if call is None:
                     continue
                 self.site.outbox.put(duty.id, call)
             self._submit(duty, call)
             return True
         return False
+
+    def _perform(self, duty: Duty) -> Call | None:
+        try:
+            return self.role.perform(duty, self.ledger, self.site)
+        except DataError as error:
+            error.what = f"{self.site.member}: {error.what}"  # where many members run, whose data it is
+            raise
 
     def due_ms(self) -> int | None:
         """The nearest deadline among this member's duties; ``None``: no deadline."""

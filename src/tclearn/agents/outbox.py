@@ -108,6 +108,10 @@ class FileOutbox:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        path.touch(mode=0o600)  # verdicts and their salts, before they are shown; SQLite's side files follow
+    except OSError as error:
+        raise sqlite3.OperationalError(error.strerror) from error
     database = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
     try:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")

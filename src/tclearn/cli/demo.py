@@ -59,6 +59,9 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
                 on_entry=lambda state: _tell(progress, state),
                 on_phase=lambda what: _update(progress, what),
             )
+        except KeyboardInterrupt:
+            messages.print(f"stopped · go on with: tclearn demo --resume --out {out}", markup=False, soft_wrap=True)
+            raise typer.Exit(130) from None
         finally:
             made.close()
     if as_json:
@@ -99,6 +102,8 @@ def _summarise(result: DemoResult) -> None:
         say(f"       {'all data in one place:':<24}{result.centralised:>6.3f}")
     else:
         say("no increment was accepted")
+    if result.result.ended_early:
+        say(result.result.ended_early)
     say(f"\nreport  {directory / 'report.html'}     model  {directory / 'model.safetensors'}")
     say(f"record  {result.export.path}     check it:  tclearn ledger verify {result.export.path}")
 

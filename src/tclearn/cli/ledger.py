@@ -13,7 +13,8 @@ from tclearn.cli.output import print_json, say, table, when
 from tclearn.coalition.digest_text import format_digest, parse_digest
 from tclearn.directory import CoalitionDirectory
 from tclearn.encoding import Digest
-from tclearn.errors import Code, UnreachableError, VerificationError
+from tclearn.errors import Code, UnreachableError, UsageError
+from tclearn.files import write_whole
 from tclearn.ledger.export import ExportReader
 from tclearn.ledger.transaction import Transaction
 from tclearn.ledger.verify import Verified, verify
@@ -25,7 +26,7 @@ app = typer.Typer(no_args_is_help=True, help="Show, verify and export the record
 @app.command()
 def show(
     directory: Directory = Path("demo"),
-    last: Annotated[int, typer.Option(help="Show only so many last entries; 0: all.")] = 0,
+    last: Annotated[int, typer.Option(min=0, help="Show only so many last entries; 0: all.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List the ledger's entries: when, who, what, and what became of it."""
@@ -98,21 +99,24 @@ def verify_command(
         raise UnreachableError(
             Code.RECORD_FORMAT, f"no file {export}", remedy="name an export of `tclearn ledger export`"
         )
+    if remember is not None and remember.exists() and remember.samefile(export):
+        raise UsageError(Code.USAGE, f"--remember {remember} is the record itself", expected="another file")
     told = charter is not None
     digest = _digest(charter) if charter is not None else _claimed(export)
     remembered = _checkpoint(since) if since else None
     with export.open("rb") as stream:
         verified = verify(stream, terms_of, digest, since=remembered)
-    if remember is not None:
-        remember.write_bytes(_note(export))
     if as_json:
         print_json(_as_json(verified, told))
     else:
         _print(verified, told)
+    if remember is not None:
+        write_whole(remember, verified.checkpoint)
 
 
 def _print(verified: Verified, told: bool) -> None:
-    say(f"verified: {verified.entries} entries, the last of {when(verified.head.time_ms)} UTC")
+    last = f", the last of {when(verified.head.time_ms)} UTC" if verified.entries else ""
+    say(f"verified: {verified.entries} entries{last}")
     say(f"charter   {format_digest(verified.coalition)}")
     if not told:
         say("          read from the file itself: compare it with the digest that you know, or give --charter")
@@ -147,6 +151,8 @@ def _as_json(verified: Verified, told: bool) -> dict[str, object]:
 
 def _digest(text: str) -> Digest:
     path = Path(text)
+    if path.suffix and not path.is_file():
+        raise UnreachableError(Code.RECORD_CHARTER, f"no file {path}", remedy="name a charter.cbor, or give its digest")
     if path.is_file():
         return Digest(hashlib.sha256(path.read_bytes()).digest())
     return parse_digest(text)
@@ -161,13 +167,3 @@ def _checkpoint(path: Path) -> bytes:
     if not path.is_file():
         raise UnreachableError(Code.RECORD_EXTENSION, f"no file {path}", remedy="keep one with --remember")
     return path.read_bytes()
-
-
-def _note(export: Path) -> bytes:
-    with export.open("rb") as stream:
-        reader = ExportReader(stream)
-        for _ in reader.entries():
-            pass
-    if not reader.note:
-        raise VerificationError(Code.RECORD_HEAD, "the record has no checkpoint")
-    return reader.note

@@ -46,7 +46,11 @@ def main() -> None:
         messages.print("stopped")
         code = 130
     except TyperException as error:
-        show_error(UsageError(Code.USAGE, error.format_message(), remedy="tclearn --help"), as_json=as_json)
+        said = error.format_message()
+        if said.startswith("Usage:"):  # a group without a command: its help
+            messages.print(said, markup=False, soft_wrap=True)
+        else:
+            show_error(UsageError(Code.USAGE, said, remedy="see --help of the command"), as_json=as_json)
         code = 2
     except TCLearnError as error:
         show_error(error, as_json=as_json)

@@ -8,6 +8,7 @@ from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import print_json, say, table, when
 from tclearn.directory import CoalitionDirectory
 from tclearn.ledger import Duty
+from tclearn.protocols.tclearn.governing import open_changes
 from tclearn.protocols.tclearn.history import Step, history
 from tclearn.protocols.tclearn.proposing import complete
 
@@ -32,6 +33,7 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
         duties = [duty for member in state.members for duty in contract.duties(state, member, now_ms)]
         steps = history(state)
         done = complete(state, now_ms)
+        changes = open_changes(state)
     newest = next((step for step in reversed(steps) if step.block is not None), None)
     refused = next((step for step in reversed(steps) if step.block is None and step.closed), None)
     if as_json:
@@ -45,6 +47,10 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
                 "performance": newest.performance if newest else None,
                 "complete": done,
                 "waiting": [{"member": d.member, "for": d.kind, "until_ms": d.due_ms} for d in duties],
+                "changes_asked": [
+                    {"by": c.asked_by, "kind": c.change.kind, "target": c.change.target, "approvals": list(c.approvals)}
+                    for c in changes
+                ],
                 "last_not_accepted": refused and _step(refused),
             }
         )
@@ -57,6 +63,9 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
             ["member", "is asked to", "until (UTC)"],
             [(d.member, _WORDS.get(d.kind, d.kind), when(d.due_ms) if d.due_ms else "no deadline") for d in duties],
         )
+    for change in changes:
+        wanted = f"back to block {change.change.target}" if change.change.values is None else str(change.change.values)
+        say(f"\nasked for by {change.asked_by}: {wanted}, approved by {', '.join(change.approvals)}")
     if refused is not None:
         say(f"\nlast not accepted: {refused.member}, {refused.status}: {refused.reason}")
         if refused.ballots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median_low
 from typing import Final
 
 from tclearn.coalition.evidence import Evidence, Paired
@@ -73,18 +74,25 @@ def agreed_global(reported: Mapping[MemberId, Paired], needed: int) -> Paired | 
         needed: how many must agree.
 
     Returns:
-        The result with the widest agreement (ties: the smallest encoding), or ``None`` below ``needed``.
+        The result that most validators report exactly, among those that ``needed`` agree on (ties: the one nearest to
+        the median of the reports, then the smallest encoding); ``None`` when there is none. A single report that
+        differs within the tolerance is never chosen over equal honest ones.
 
     Source: Lugan et al. 2019, §III.A: results on G "are compared between validators to ensure that the candidate model
     is functional and identical".
     """
-    best: tuple[int, bytes, Paired] | None = None
-    for result in reported.values():
-        support = sum(agrees(result, other) for other in reported.values())
-        rank = (-support, result.encode(), result)
-        if support >= needed and (best is None or rank[:2] < best[:2]):
-            best = rank
-    return best[2] if best else None
+    results = list(reported.values())
+    common = [result for result in results if sum(agrees(result, other) for other in results) >= needed]
+    if not common:
+        return None
+    reference = median_low(result.reference for result in common)
+    candidate = median_low(result.candidate for result in common)
+
+    def rank(result: Paired) -> tuple[int, int, bytes]:
+        off = abs(result.reference - reference) + abs(result.candidate - candidate)
+        return -common.count(result), off, result.encode()
+
+    return min(common, key=rank)
 
 
 def agrees(left: Paired, right: Paired) -> bool:

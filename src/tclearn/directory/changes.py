@@ -8,7 +8,7 @@ from tclearn.identity import Signer
 from tclearn.ledger import Ledger, Transaction
 from tclearn.limits import TRANSACTION_LIFETIME_MS
 from tclearn.protocols.tclearn.calls import Approve, Change, Request, call
-from tclearn.protocols.tclearn.governing import REVERT, change_id
+from tclearn.protocols.tclearn.governing import REVERT, change_id, open_changes
 from tclearn.protocols.tclearn.records import ChangeState
 from tclearn.protocols.tclearn.state import State
 
@@ -31,9 +31,9 @@ def ask_for_revert(ledger: Ledger[State], coalition: Digest, signer: Signer, tar
     """
     state = ledger.state()
     member = _member(state, signer)
-    open_changes = [change for change in state.changes() if _is_open(state, change, target)]
+    same = [change for change in open_changes(state) if change.status == "asked" and change.change.target == target]
     asked = Change(REVERT, state.tip + 1, target=target)
-    said = call(Approve(open_changes[0])) if open_changes else call(Request(asked))
+    said = call(Approve(change_id(same[0].change))) if same else call(Request(asked))
     transaction = Transaction.signed(
         signer,
         coalition,
@@ -48,15 +48,10 @@ def ask_for_revert(ledger: Ledger[State], coalition: Digest, signer: Signer, tar
             f"the coalition's rules refuse {member}'s wish to go back to block {target}: {outcome.reason}",
             remedy="`tclearn model list` shows the blocks",
         )
-    change = ledger.state().change(open_changes[0] if open_changes else change_id(asked))
+    change = ledger.state().change(change_id(same[0].change if same else asked))
     if change is None:
         raise AgentError(Code.REFUSED, "the change is not on the ledger")
     return change
-
-
-def _is_open(state: State, change: Digest, target: int) -> bool:
-    known = state.change(change)
-    return known is not None and known.status == "asked" and known.change.target == target
 
 
 def _member(state: State, signer: Signer) -> MemberId:

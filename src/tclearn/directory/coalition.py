@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from tclearn.coalition.resolved import ResolvedCharter
-from tclearn.errors import AgentError, Code, StorageError, UnreachableError
-from tclearn.files import write_whole, writing
+from tclearn.errors import AgentError, CharterError, Code, MessageError, StorageError, UnreachableError, UsageError
+from tclearn.files import make_folder, write_whole, writing
 from tclearn.identity import Signer
 from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.engines.embedded import EmbeddedLedger
@@ -73,7 +73,8 @@ class CoalitionDirectory:
             StorageError: it cannot be written, or is open for writing elsewhere.
         """
         contract(charter)  # what it names is installed, or nothing is made
-        path.mkdir(parents=True, exist_ok=True)
+        _check_free(path)
+        make_folder(path)
         kept = path / CHARTER
         if kept.exists() and kept.read_bytes() != charter.encode():
             raise AgentError(
@@ -95,8 +96,7 @@ class CoalitionDirectory:
 
         Raises:
             UnreachableError: there is no coalition in this directory.
-            MessageError: the charter there is not one.
-            StorageError: the ledger is not usable.
+            StorageError: the charter or the ledger is not usable.
         """
         file = path / CHARTER
         if not file.is_file():
@@ -108,7 +108,14 @@ class CoalitionDirectory:
             )
         if file.stat().st_size > CHARTER_BYTES_MAX:
             raise StorageError(Code.TOO_LARGE, f"{file} is no charter", expected=f"at most {CHARTER_BYTES_MAX} bytes")
-        charter = ResolvedCharter.from_bytes(file.read_bytes())
+        try:
+            charter = ResolvedCharter.from_bytes(file.read_bytes())
+        except OSError as error:
+            raise StorageError(Code.LEDGER_FILE, f"{file} cannot be read: {error.strerror}") from error
+        except (MessageError, CharterError) as error:
+            raise StorageError(
+                Code.LEDGER_FILE, f"{file} is no charter: {error.what}", remedy="restore it from a copy"
+            ) from error
         return cls._open(path, charter, lambda: time.time_ns() // 1_000_000, read_only=True)
 
     @classmethod
@@ -184,3 +191,17 @@ class CoalitionDirectory:
         if len(secret) != 32:
             raise StorageError(Code.KEY_FILE, f"{file} is no key", expected="64 hexadecimal digits")
         return secret
+
+
+def _check_free(path: Path) -> None:
+    known = {CHARTER, DATA_KEY, LOG_KEY, LEDGER, *LEDGER_SIDE_FILES, OBJECTS}
+    if (path / CHARTER).exists() or not path.is_dir():
+        return
+    names = {entry.name for entry in path.iterdir()}
+    if names and not names & known and not names & {"demo.json", "cast.json", "members"}:
+        raise UsageError(
+            Code.USAGE,
+            f"{path} holds something that is no coalition",
+            expected="an empty or new directory",
+            remedy="choose another one",
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tclearn.coalition.resolve import resolve
 from tclearn.coalition.terms import MemberRecord
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.directory.site import SiteFile
-from tclearn.errors import CharterError, Code, DataError, UnreachableError
+from tclearn.errors import CharterError, Code, DataError, UnreachableError, UsageError
 from tclearn.extensions import load
 from tclearn.identity import Signer
 from tclearn.identity.enrolment import read_enrolment
@@ -171,6 +172,11 @@ def _member(path: Path, now: datetime) -> MemberRecord:
 def _recipe(trainer: str, site: SiteFile) -> Recipe:
     make: Callable[..., Recipe] = load("tclearn.trainers", trainer)
     options: Mapping[str, Any] = site.options()
+    unknown = [name for name in options if name not in signature(make).parameters]
+    if unknown:
+        raise UsageError(
+            Code.USAGE, f"site.toml: the trainer {trainer!r} takes no {unknown[0]}", remedy=f"leave {unknown[0]} out"
+        )
     return make(**options)
 
 

@@ -58,7 +58,12 @@ def read_tensors(data: bytes) -> dict[str, NDArray[Any]]:
         flat = np.frombuffer(data, dtype, math.prod(shape), body + begin)
         if dtype.kind == "b" and flat.size and int(flat.view(np.uint8).max()) > 1:
             raise _malformed(f"a model file whose tensor {name!r} has a BOOL that is neither 0 nor 1", "0 or 1")
-        tensors[name] = flat.reshape(shape)
+        try:  # an extent of 0 lets the others be beyond what any array may have
+            tensors[name] = flat.reshape(shape)
+        except ValueError as error:
+            raise _malformed(
+                f"a model file whose tensor {name!r} has an impossible shape", "one that NumPy takes"
+            ) from error
     if body + position != len(data):
         raise _malformed(f"a model file with {len(data) - body - position} bytes after the last tensor", "none")
     return tensors

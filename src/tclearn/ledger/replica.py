@@ -12,7 +12,7 @@ from typing import Final, Generic, NewType, Self
 
 from tclearn.encoding import Digest, MemberId, Value, digest, encode, encode_normal
 from tclearn.errors import Code, MessageError, TCLearnError
-from tclearn.identity import PublicKey
+from tclearn.identity import PublicKey, open_signed
 from tclearn.ledger.contract import Context, Contract, Head, Outcome, Rejected, S, View, Writes
 from tclearn.ledger.cosigning import Cosignature, Cosigning, verify_cosignature
 from tclearn.ledger.history import History
@@ -145,6 +145,16 @@ class Replica(Generic[S]):
             MessageError: too large, malformed, or the signature does not hold.
         """
         return Checked(Transaction.parse_checked(raw, self.coalition))
+
+    def screen(self, raw: bytes) -> None:
+        """Refuse strangers before anything they say is decoded; returns nothing. For those who take in transactions.
+
+        Raises:
+            MessageError: malformed, or signed by a key that is nobody's now.
+        """
+        signer = open_signed(raw).signer
+        if self.contract.member_of(self._state.live, signer) is None:
+            raise MessageError(Code.UNKNOWN_SIGNER, f"the key {signer.hex()[:16]}… is no member's")
 
     def admit(self, raw: bytes, time_ms: int) -> Transaction:
         """Whether a transaction may be logged now; changes nothing.

@@ -48,6 +48,7 @@ class Verified:
         cosigned: the newest head that a quorum of members has cosigned; ``None`` while there is none.
         since: the remembered head that the record was shown to extend.
         state: the contract's state after the last entry.
+        checkpoint: the record's signed checkpoint, to be kept and given as ``since`` another time.
     """
 
     coalition: Digest
@@ -55,6 +56,7 @@ class Verified:
     cosigned: Cosigned | None
     since: Head | None
     state: View
+    checkpoint: bytes
 
     @property
     def entries(self) -> int:
@@ -125,7 +127,7 @@ def verify(
         )
     # 6. The record extends the head that the caller remembers
     remembered = None if since is None else _extended(since, charter_digest, log_key, replica)
-    return Verified(charter_digest, head, heads.newest, remembered, replica.state())
+    return Verified(charter_digest, head, heads.newest, remembered, replica.state(), reader.note)
 
 
 def _replica(terms_of: Callable[[bytes], Terms[S]], charter: bytes, coalition: Digest) -> tuple[Replica[S], PublicKey]:
@@ -219,6 +221,10 @@ def _checkpoint(data: bytes, coalition: Digest, log_key: PublicKey, head: Head) 
         note.check(log_key)
     except MessageError as error:
         raise VerificationError(Code.RECORD_HEAD, f"the record's checkpoint: {error.what}") from error
+    if len(note.lines) != 1:
+        raise VerificationError(
+            Code.RECORD_HEAD, f"the record's checkpoint has {len(note.lines)} signatures", expected="the log's alone"
+        )
     if note.coalition != coalition or note.head != head:
         raise VerificationError(
             Code.RECORD_HEAD,

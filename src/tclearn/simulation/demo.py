@@ -9,17 +9,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Final
 
 from tclearn.coalition.digest_text import format_digest
 from tclearn.directory.changes import ask_for_revert
 from tclearn.directory.coalition import CHARTER, DATA_KEY, LEDGER, LEDGER_SIDE_FILES, LOG_KEY, OBJECTS
 from tclearn.encoding import MemberId
-from tclearn.errors import AgentError, Code, UsageError
-from tclearn.files import write_whole
+from tclearn.errors import AgentError, Code, StorageError, UsageError
+from tclearn.extensions import load as load_extension
+from tclearn.files import make_folder, write_whole
 from tclearn.learning.datasets import Dataset, load, partition
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Recipe, Task, Work
+from tclearn.ledger.engines.sqlite_file import lock
 from tclearn.page.report import Summary, render
 from tclearn.protocols.tclearn.governing import change_id
 from tclearn.protocols.tclearn.history import Step, step_of
@@ -29,12 +32,24 @@ from tclearn.simulation.attacks import Attack
 from tclearn.simulation.demo_options import SETTINGS, DemoOptions
 from tclearn.simulation.demo_result import EXPORT, MODEL, REPORT, DemoResult
 from tclearn.simulation.result import Export, Result
-from tclearn.simulation.simulate import MEMBERS, Setting, Simulation
+from tclearn.simulation.simulate import CAST, MEMBERS, Setting, Simulation
 from tclearn.simulation.tasks import TASKS
 
 __all__ = ["Demo", "DemoOptions", "DemoResult", "revert_demo"]
 
-_OWN: Final = (EXPORT, MODEL, REPORT, MEMBERS, OBJECTS, CHARTER, LEDGER, *LEDGER_SIDE_FILES, LOG_KEY, DATA_KEY)
+_OWN: Final = (
+    CAST,
+    EXPORT,
+    MODEL,
+    REPORT,
+    MEMBERS,
+    OBJECTS,
+    CHARTER,
+    LEDGER,
+    *LEDGER_SIDE_FILES[:2],
+    LOG_KEY,
+    DATA_KEY,
+)
 
 
 def _ignore(_: object) -> None:
@@ -58,6 +73,7 @@ class Demo:
     _recipe: Recipe
     _pooled: Records
     _began: float
+    _lock: Connection
 
     @classmethod
     def prepare(cls, options: DemoOptions, directory: Path, *, resume: bool = False) -> Demo:
@@ -71,17 +87,19 @@ class Demo:
         Raises:
             UsageError: an option is out of range, or the directory holds something else.
             UnreachableError: the data set is not here and cannot be fetched.
-            AgentError: there is nothing to resume, or it does not fit.
+            AgentError: there is nothing to resume, or it does not fit, or another demonstration runs there.
         """
         began = time.monotonic()
         if resume:
-            options = DemoOptions.interrupted(directory)
+            options = DemoOptions.interrupted(directory).resumed_as(options)
         options.check()
         names, attacks = options.names, options.misbehaving
         task = TASKS[options.dataset]
+        load_extension("tclearn.acceptance", options.rule)  # it is installed, or nothing is touched
         dataset = load(task.dataset)
         parts = partition(dataset, names, options.seed)
         recipe = task.recipe()
+        held = _alone(directory)
         _make_directory(directory, options, resume=resume)
         blocks = task.blocks if options.blocks is None else options.blocks
         setting = Setting(
@@ -94,7 +112,7 @@ class Demo:
             contributions=math.ceil(blocks / (len(names) - len(attacks))),
         )
         simulation = Simulation.prepare(setting, directory)
-        return cls(options, directory, simulation, dataset, recipe, dataset.train, began)
+        return cls(options, directory, simulation, dataset, recipe, dataset.train, began, held)
 
     def run(
         self,
@@ -133,6 +151,7 @@ class Demo:
     def close(self) -> None:
         """Release the files."""
         self.simulation.close()
+        self._lock.close()
 
     def _centralised(self, result: Result) -> float:
         # The same trainer on all members' records in one place, labels as they are.
@@ -227,20 +246,38 @@ class _Shown:
             self._count += 1
 
 
-def _make_directory(directory: Path, options: DemoOptions, *, resume: bool) -> None:
-    if resume:
-        return
-    settings = directory / SETTINGS
+def _alone(directory: Path) -> Connection:
+    _check_ours(directory)
+    make_folder(directory)
+    try:
+        return lock(directory / SETTINGS)
+    except StorageError as error:
+        if error.code is not Code.LEDGER_LOCKED:
+            raise
+        raise AgentError(
+            Code.LEDGER_LOCKED,
+            f"another demonstration is running in {directory}",
+            remedy="wait for it, or choose another directory with --out",
+        ) from error
+
+
+def _check_ours(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise UsageError(Code.USAGE, f"{directory} is a file", expected="a directory, or a name that is free")
-    if directory.is_dir() and any(directory.iterdir()) and not settings.is_file():
+    ours = {SETTINGS, SETTINGS + "-lock"}
+    if directory.is_dir() and any(directory.iterdir()) and not ours & {entry.name for entry in directory.iterdir()}:
         raise UsageError(
             Code.USAGE,
             f"{directory} holds something that is not a demonstration",
             expected="an empty or new directory",
             remedy="choose another one with --out",
         )
-    directory.mkdir(parents=True, exist_ok=True)
+
+
+def _make_directory(directory: Path, options: DemoOptions, *, resume: bool) -> None:
+    if resume:
+        return
+    settings = directory / SETTINGS
     for name in (*_OWN, SETTINGS):  # what an earlier demonstration left; anything else in there is the user's
         own = directory / name
         if own.is_dir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -95,6 +95,27 @@ class DemoOptions:
                 remedy=f"start one: tclearn demo --out {directory}",
             )
         return cls.from_settings(file.read_text(encoding="utf-8"), file)
+
+    def resumed_as(self, asked: DemoOptions) -> DemoOptions:
+        """These options, when what is asked for does not contradict them.
+
+        Args:
+            asked: options given together with ``--resume``; what was not given is at its default.
+
+        Raises:
+            UsageError: something else is asked for.
+        """
+        default = DemoOptions()
+        for each in fields(self):
+            wish = getattr(asked, each.name)
+            if wish != getattr(default, each.name) and wish != getattr(self, each.name):
+                raise UsageError(
+                    Code.USAGE,
+                    f"the interrupted demonstration has {each.name.rstrip('_')} {getattr(self, each.name)}, not {wish}",
+                    expected="--resume without other options",
+                    remedy="start another one with another --out",
+                )
+        return self
 
     @property
     def names(self) -> list[str]:

@@ -107,6 +107,14 @@ class Result:
         """Performance on the global test set after each block, as the members measured it, 0 to 1."""
         return [step.performance for step in self.blocks if step.performance is not None]
 
+    @property
+    def ended_early(self) -> str:
+        """Why there are fewer blocks than the charter asks for; empty when there are not."""
+        wanted = self.charter.schedule.stop_blocks
+        if wanted is None or self.state.tip >= wanted:
+            return ""
+        return f"ended at block {self.state.tip} of {wanted}: nobody has anything more to offer"
+
     def export(self, path: Path | str) -> Export:
         """Write the record to a file; nothing is left half written.
 
@@ -123,4 +131,5 @@ class Result:
             f"{len(self.charter.members)} members · {self.charter.name} · rule {self.charter.acceptance.rule}, "
             f"λ {self.charter.acceptance.lambda_ppm / 1e6:g}"
         )
-        return "\n".join([head, header(), *(row(step) for step in self.steps)])
+        rows = [row(step) for step in self.steps]
+        return "\n".join([head, header(), *rows, *filter(None, [self.ended_early])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,9 +16,10 @@ from tclearn.agents.scheduler import TICK_MS
 from tclearn.coalition.charter import Charter
 from tclearn.coalition.resolve import resolve
 from tclearn.coalition.resolved import ResolvedCharter
-from tclearn.directory import CoalitionDirectory
+from tclearn.directory import CHARTER, CoalitionDirectory
 from tclearn.encoding import MemberId
-from tclearn.errors import Code, UsageError
+from tclearn.errors import AgentError, Code, DataError, UsageError
+from tclearn.files import make_folder, write_whole
 from tclearn.learning.data_ids import data_set_digest
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import materialise
@@ -36,9 +38,12 @@ from tclearn.store import Store
 from tclearn.store.filesystem import FilesystemStore
 from tclearn.store.memory import MemoryStore
 
+CANDIDATES_WITHOUT_BLOCK_PER_MEMBER: Final = 4
+"""A simulation ends when so many candidates a member, one after the other, have brought no block."""
 START_MS: Final = 1_767_225_600_000
 """Virtual time begins on 1 January 2026, 00:00 UTC, in every simulation: block hashes must not depend on the day."""
 MEMBERS: Final = "members"
+CAST: Final = "cast.json"
 
 
 def _go_on(_: State) -> bool:
@@ -117,6 +122,13 @@ class Setting:
     contributions: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.members, Mapping):
+            raise UsageError(Code.USAGE, "members is not a mapping", expected='{"hospital-1": its data set, …}')
+        for name, wrap in self.adversaries.items():
+            if not callable(wrap):
+                raise UsageError(
+                    Code.USAGE, f"the adversary {name!r} is {wrap!r}", expected="a callable that wraps a trainer"
+                )
         for given in (*self.local_tests, *self.adversaries):
             if given not in self.members:
                 raise UsageError(Code.USAGE, f"{given!r} is not a member", expected=", ".join(sorted(self.members)))
@@ -147,7 +159,11 @@ class Setting:
         trainers = {}
         for name in self.names:
             data = LocalData(self.members[name], self.local_tests.get(name), self.contributions or enough)
-            trainer = self.trainer.bind(task, data)
+            try:
+                trainer = self.trainer.bind(task, data)
+            except DataError as error:
+                error.what = f"{name}: {error.what}"
+                raise
             trainers[name] = self.adversaries[name](trainer) if name in self.adversaries else trainer
         return trainers
 
@@ -213,6 +229,7 @@ class Simulation:
             store: Store = MemoryStore()
             ledger: MemoryLedger[State] | EmbeddedLedger[State] = MemoryLedger(contract, resolved.digest, clock=clock)
         else:
+            _keep_cast(directory, setting)
             home = CoalitionDirectory.make(directory, resolved, log_key=keys.log(), data_key=keys.data(), clock=clock)
             store, ledger = home.store, home.ledger
         simulation = cls(resolved, ledger, [], keys, clock, store, directory)
@@ -232,7 +249,18 @@ class Simulation:
             key = Transaction.parse(last.entry.transaction).signer
             last_speaker = next(i for i, agent in enumerate(self.agents) if agent.site.signer.public == key)
             self.clock.wait(last.entry.time_ms + TICK_MS - self.clock())
-        run(self.agents, self.clock, last_speaker=last_speaker, on_entry=lambda: on_entry(self.ledger.state()))
+
+        def goes_on() -> bool:
+            state = self.ledger.state()
+            return on_entry(state) and not self._is_stuck(state)
+
+        if not self._is_stuck(self.ledger.state()):
+            run(self.agents, self.clock, last_speaker=last_speaker, on_entry=goes_on)
+
+    def _is_stuck(self, state: State) -> bool:
+        # Nothing is decided any more: a deployment would wait for the members that are away.
+        number = state.candidates - CANDIDATES_WITHOUT_BLOCK_PER_MEMBER * len(self.agents)
+        return number >= 0 and state.candidate(number).height > state.tip
 
     def result(self) -> Result:
         """What has come out so far."""
@@ -259,7 +287,7 @@ class Simulation:
         outbox: Outbox = MemoryOutbox()
         if self.directory is not None:
             home = self.directory / MEMBERS / name
-            home.mkdir(parents=True, exist_ok=True)
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
             drafts = FilesystemStore(home / "drafts")
             outbox = FileOutbox(home / "outbox.sqlite")
             self._outboxes.append(outbox)
@@ -273,4 +301,25 @@ class Simulation:
             outbox=outbox,
             clock_ms=self.clock,
             secret=self.keys.secret(name),
+        )
+
+
+def _keep_cast(directory: Path, setting: Setting) -> None:
+    """Adversaries and local test sets are not part of the charter; a run is continued with the same ones only."""
+    named = {name: getattr(wrap, "__qualname__", str(wrap)) for name, wrap in setting.adversaries.items()}
+    cast = {"adversaries": named, "contributions": setting.contributions, "local_tests": sorted(setting.local_tests)}
+    text = json.dumps(cast, sort_keys=True).encode() + b"\n"
+    file = directory / CAST
+    if not file.exists():
+        if (directory / CHARTER).exists() or not directory.exists() or not any(directory.iterdir()):
+            make_folder(directory)
+        elif not (directory / "demo.json").exists():
+            return  # somebody else's directory: making the coalition there will refuse it
+        write_whole(file, text)
+    elif file.read_bytes() != text:
+        raise AgentError(
+            Code.RESUME,
+            f"{directory} holds a run with other adversaries, local test sets or contributions",
+            expected="those of that run",
+            remedy="choose another directory",
         )

@@ -65,6 +65,14 @@ class TorchTrainer:
         for name in ("epochs", "batch_size", "threads"):
             if getattr(self, name) < 1:
                 raise UsageError(Code.USAGE, f"{name} is {getattr(self, name)}", expected="at least 1")
+        if isinstance(self.loss, type) or not callable(self.loss):
+            raise UsageError(Code.USAGE, f"the loss {self.loss!r}", expected="an instance, such as CrossEntropyLoss()")
+        if not callable(self.optimizer):
+            raise UsageError(Code.USAGE, f"the optimizer {self.optimizer!r}", expected="a class, such as Adadelta")
+        try:
+            torch.device(self.device)
+        except RuntimeError as error:
+            raise UsageError(Code.USAGE, f"the device {self.device!r}", expected="cpu, cuda, cuda:0 …") from error
         self.hyperparameters()
 
     def hyperparameters(self) -> Mapping[str, int]:

@@ -84,6 +84,7 @@ class EmbeddedLedger(Reading[S]):
             MessageError: it is not admissible and was not logged.
             StorageError: the file could not be written; it was not logged.
         """
+        self._replica.screen(transaction.raw)
         checked = self._replica.check(transaction.raw)  # the signature, in the submitter's own time
         ticket = _Ticket(checked, checked.id)
         with self._turn:

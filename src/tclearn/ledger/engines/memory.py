@@ -31,6 +31,7 @@ class MemoryLedger(Reading[S]):
         Raises:
             MessageError: it is not admissible and was not logged.
         """
+        self._replica.screen(transaction.raw)
         checked = self._replica.check(transaction.raw)
         transaction_id = checked.id
         with self._lock:

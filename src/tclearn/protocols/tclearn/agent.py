@@ -11,9 +11,9 @@ from typing import Final
 
 from tclearn.agents import Site
 from tclearn.coalition.acceptance import Terms
-from tclearn.coalition.block import ID_BYTES, Block
+from tclearn.coalition.block import Block
 from tclearn.coalition.verdict import TESTED, UNAVAILABLE, Verdict, commitment
-from tclearn.encoding import Digest, digest
+from tclearn.encoding import Digest
 from tclearn.errors import Code, ParametersError, StorageError
 from tclearn.identity.seed_chain import links, tip
 from tclearn.learning.parameters import Parameters
@@ -78,8 +78,8 @@ class Participant:
         if contribution is None:
             mine = state.turn.member == site.member
             return calls.call(calls.Pass(newest.hash, state.turn.number)) if mine else None
-        declared = len(state.declared(site.member)) // ID_BYTES
-        left = contribution.data_ids[declared:]
+        declared = state.declared(site.member)
+        left = contribution.data_ids[declared.count if declared else 0 :]
         if len(left) > DATA_IDS_PER_TRANSACTION_MAX:
             part = b"".join(left[:DATA_IDS_PER_TRANSACTION_MAX])
             return calls.call(calls.Declare(newest.hash, part))
@@ -95,8 +95,8 @@ class Participant:
         )
 
     def _train(self, state: State, newest: Block, site: Site) -> Contribution | None:
-        subject = digest("tclearn/training/1", newest.hash, state.turn.number, state.tries(site.member))
-        if self._work is None or self._work[0] != subject:
+        subject = state.chance(site.member)
+        if self._work is None or self._work[0] != subject or self._work[1] is None:
             # The seed is this member's secret: nobody can replay its training to learn about its records.
             seed = int.from_bytes(_keyed(site, b"training", subject)[:8], "big") >> 1
             work = Work(seed, state.hyperparameters, state.used_ids())
@@ -152,7 +152,10 @@ class Participant:
     def _seal(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         state = ledger.state()
         chain = state.seed_chain(site.member)
-        epoch, used = chain.next_link()
+        link = chain.next_link(state.tip + 1)
+        if link is None:
+            return None
+        epoch, used = link
         if self._links is None or self._links[0] != epoch:
             self._links = epoch, links(_seed_secret(site, epoch))
         return calls.call(calls.Seal(state.tip + 1, self._links[1][used + 1]))

@@ -16,13 +16,11 @@ from tclearn.protocols.tclearn.proposing import (
     propose_subject,
     start_first_turn,
 )
-from tclearn.protocols.tclearn.records import PROPOSED, REVEALING, TESTING, Candidate, Pending
+from tclearn.protocols.tclearn.records import PROPOSED, REJECTED, REVEALING, TESTING, Candidate, Pending
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.sealing import generals_exhausted, switch_general
+from tclearn.protocols.tclearn.sealing import generals_exhausted, switch_general, verdicts_are_in
 from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import conclude, end_testing, may_reveal
-
-_GRACE_PARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +104,8 @@ def _pending_duties(state: State, pending: Pending, member: MemberId, time_ms: i
             yield Duty("endorse", pending.block.hash, member, due_ms)
     elif generals_exhausted(state, pending):
         yield Duty("finalize", pending.step, member, None)
-    elif pending.general == member and _verdicts_are_in(state, pending, time_ms):
+    elif pending.general == member and verdicts_are_in(state, pending, time_ms):
         yield Duty("seal", pending.step, member, pending.due_ms)
-
-
-def _verdicts_are_in(state: State, pending: Pending, time_ms: int) -> bool:
-    # A decision needs only a quorum; a short wait lets the block name every validator's vote.
-    if pending.candidate is None or time_ms >= pending.since_ms + state.charter.schedule.seal_ms // _GRACE_PARTS:
-        return True
-    candidate = state.candidate(pending.candidate)
-    return len(candidate.reveals) == len(candidate.commits)
 
 
 def _candidate_duties(state: State, candidate: Candidate, member: MemberId, time_ms: int) -> Iterator[Duty]:
@@ -130,14 +120,23 @@ def _candidate_duties(state: State, candidate: Candidate, member: MemberId, time
 
 
 def _late_reveal(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
-    # Of the coming height only: in free turns, others may have proposed since the candidate that was decided.
+    for candidate in _decided_lately(state, time_ms):
+        if may_reveal(state, candidate, time_ms) and _owes_reveal(candidate, member):
+            yield Duty("reveal", reveal_subject(candidate), member, None)
+
+
+def _decided_lately(state: State, time_ms: int) -> Iterator[Candidate]:
+    # In free turns others may have proposed since. Candidates whose deadline has passed end the search: at one height
+    # there may be any number of them.
+    pending = state.pending
+    if pending is not None and pending.candidate is not None:
+        yield state.candidate(pending.candidate)
     for number in range(state.candidates - 1, -1, -1):
         candidate = state.candidate(number)
-        if candidate.height <= state.tip:
+        if candidate.height <= state.tip or time_ms >= candidate.due_ms:
             return
-        late = candidate.decided_ms is not None and may_reveal(state, candidate, time_ms)
-        if late and _owes_reveal(candidate, member):
-            yield Duty("reveal", reveal_subject(candidate), member, None)
+        if candidate.status == REJECTED:
+            yield candidate
 
 
 def reveal_subject(candidate: Candidate) -> Digest:

@@ -14,6 +14,8 @@ from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.sealing import lock_for_revert
 from tclearn.protocols.tclearn.state import State
 
+CHANGE_OPEN_BLOCKS = 8
+"""So many further blocks after a change was asked for, approvals no longer count."""
 REVERT = "revert"
 HYPERPARAMETERS = "hyperparameters"
 
@@ -30,6 +32,11 @@ def request(state: State, arguments: Request, context: Context) -> None:
     name = change_id(change)
     if state.change(name) is not None:
         raise refuse(Refusal.ALREADY_DONE, "this change has been asked for; approve it")
+    if any(other.asked_by == context.sender for other in _asked(state)):
+        raise refuse(
+            Refusal.ALREADY_DONE, f"{context.sender} has asked for another change; it lapses after some blocks"
+        )
+    state.keep_changes([other for other in state.changes() if not _lapsed(state, other)])
     _count(state, name, ChangeState(change, context.sender, context.index, (context.sender,), "asked"), context)
 
 
@@ -40,8 +47,27 @@ def approve(state: State, arguments: Approve, context: Context) -> None:
         raise refuse(Refusal.UNKNOWN_CHANGE, "no such change was asked for")
     if asked.status != "asked" or context.sender in asked.approvals:
         raise refuse(Refusal.ALREADY_DONE, f"the change is {asked.status}, approved by {', '.join(asked.approvals)}")
+    if _lapsed(state, arguments.change):
+        raise refuse(Refusal.UNKNOWN_CHANGE, "the change has lapsed; ask for it again")
     _check_target(state, asked.change)
     _count(state, arguments.change, replace(asked, approvals=(*asked.approvals, context.sender)), context)
+
+
+def open_changes(state: State) -> list[ChangeState]:
+    """Changes asked for that have not lapsed, and reverts that are approved and wait, oldest first."""
+    known = [(name, state.change(name)) for name in state.changes()]
+    return [change for name, change in known if change and change.status != "done" and not _lapsed(state, name)]
+
+
+def _asked(state: State) -> list[ChangeState]:
+    return [change for change in open_changes(state) if change.status == "asked"]
+
+
+def _lapsed(state: State, name: Digest) -> bool:
+    change = state.change(name)
+    if change is None or change.status == "done":
+        return True
+    return change.status == "asked" and state.tip + 1 > change.change.nonce + CHANGE_OPEN_BLOCKS
 
 
 def _count(state: State, name: Digest, asked: ChangeState, context: Context) -> None:

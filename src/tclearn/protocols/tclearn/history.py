@@ -129,7 +129,7 @@ def _of_revert(chained: ChainedBlock) -> Step:
 
 def _ballot(state: State, candidate: Candidate, vote: Vote) -> Ballot:
     verdict = candidate.reveals.get(vote.member)
-    judged = judgement(state, candidate, verdict) if verdict else None
+    judged = judgement(state, verdict) if verdict else None
     return Ballot(
         member=vote.member,
         vote=vote.vote,

@@ -10,9 +10,13 @@ from tclearn.coalition.draw import committee, permutation
 from tclearn.coalition.strength import draw_weights
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context
-from tclearn.limits import CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX, RECORDS_PER_CONTRIBUTION_MAX
+from tclearn.limits import (
+    CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX,
+    DECLARED_PARTS_MAX,
+    RECORDS_PER_CONTRIBUTION_MAX,
+)
 from tclearn.protocols.tclearn.calls import Declare, Pass, Propose, Release
-from tclearn.protocols.tclearn.records import EXPIRED, PROPOSED, REFUSED, STALE, TESTING, Candidate, Turn
+from tclearn.protocols.tclearn.records import EXPIRED, PROPOSED, REFUSED, STALE, TESTING, UNDECIDED, Candidate, Turn
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.state import State
 
@@ -24,13 +28,13 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
     refused candidate with the reason and its number, and the turn passes on.
     """
     _check_may_propose(state, arguments.parent, context)
-    ids = state.declared(context.sender) + arguments.data_ids
+    ids = state.declared_ids(context.sender) + arguments.data_ids
     samples = _check_data_ids(ids, arguments.samples)
     if arguments.set_aside > samples:
         raise refuse(Refusal.BAD_SAMPLES, f"{arguments.set_aside} records put aside of {samples}")
     height = state.tip + 1
     candidate = Candidate(
-        id=digest("tclearn/candidate/1", height, context.sender, arguments.parent, arguments.parameters),
+        id=digest("tclearn/candidate/1", state.candidates, context.sender, arguments.parent, arguments.parameters),
         number=state.candidates,
         height=height,
         entry=context.index,
@@ -46,7 +50,7 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
         due_ms=context.time_ms + state.charter.schedule.verdict_ms,
     )
     state.count_try(context.sender)
-    state.put_declared(context.sender, None)
+    state.forget_declared(context.sender)
     reason, count = _cause_for_refusal(state, candidate, ids)
     if reason:
         state.put_candidate(replace(candidate, status=REFUSED, reason=reason, count=count))
@@ -61,9 +65,15 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
 def declare(state: State, arguments: Declare, context: Context) -> None:
     """Data IDs of a coming proposal, when one transaction cannot hold them all."""
     _check_may_propose(state, arguments.parent, context)
-    ids = state.declared(context.sender) + arguments.data_ids
-    _check_data_ids(ids, len(ids) // ID_BYTES)
-    state.put_declared(context.sender, ids)
+    part = arguments.data_ids
+    _check_data_ids(part, len(part) // ID_BYTES)
+    declared = state.declared(context.sender)
+    if declared is not None:
+        if declared.last >= part[:ID_BYTES]:
+            raise refuse(Refusal.BAD_DATA_IDS, "data IDs must go on where the part before ended")
+        if declared.parts >= DECLARED_PARTS_MAX:
+            raise refuse(Refusal.BAD_DATA_IDS, f"more than {DECLARED_PARTS_MAX} parts")
+    state.add_declared(context.sender, part)
 
 
 def release(state: State, arguments: Release, context: Context) -> None:
@@ -131,9 +141,15 @@ def start_first_turn(state: State, now_ms: int) -> None:
 
 
 def close(state: State, candidate: Candidate, status: str, reason: str, now_ms: int) -> None:
-    """End a candidate without a block; the turn goes on."""
+    """End a candidate without a block; the turn goes on.
+
+    Where the proposer is not to blame (nobody decided, or the chain moved on), its try does not count, and the same
+    parameters may be offered again. Parameters that were never released are the proposer's own failure.
+    """
     state.put_candidate(replace(candidate, status=status, reason=reason, decided_ms=now_ms))
     state.put_candidate_ids(candidate.number, None)
+    if status in (UNDECIDED, STALE) or (status == EXPIRED and candidate.status != PROPOSED):
+        state.forgive(candidate)
     if status != STALE:
         next_turn(state, candidate.proposer, 0, now_ms)
 
@@ -156,9 +172,9 @@ def complete(state: State, now_ms: int) -> bool:
 
 
 def propose_subject(state: State, member: MemberId) -> Digest:
-    """Names one chance to propose: a new one with every turn, and with every part of the data IDs declared."""
-    parts = (state.turn.number, state.tries(member), len(state.declared(member)))
-    return digest("tclearn/turn/1", state.block(state.tip).hash, *parts)
+    """Names one duty to propose: a new one with every chance, and with every part of the data IDs declared."""
+    declared = state.declared(member)
+    return digest("tclearn/propose/1", state.chance(member), declared.count if declared else 0)
 
 
 def may_propose(state: State, member: MemberId, now_ms: int) -> bool:

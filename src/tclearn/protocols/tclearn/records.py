@@ -161,6 +161,23 @@ class ChainedBlock(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Declared(Record):
+    """Data IDs that a member has declared for its coming proposal.
+
+    Attributes:
+        chance: the chance to propose that they are for.
+        parts: how many parts there are.
+        count: how many IDs they hold together.
+        last: the last ID of all.
+    """
+
+    chance: Digest
+    parts: int
+    count: int
+    last: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SeedChain(Record):
     """A member's hash chain of seed reveals.
 
@@ -169,18 +186,30 @@ class SeedChain(Record):
         last: the link shown last; the tip, before any was.
         used: how many links were shown.
         following: tip of the next chain, once committed to.
+        from_height: block from which on the next chain may be used: two after the one it was committed to at, so that
+            its first link meets a seed that nobody knew then.
     """
 
     epoch: int
     last: Digest
     used: int
     following: Digest | None = None
+    from_height: int = 0
 
-    def next_link(self) -> tuple[int, int]:
-        """Epoch of the chain that the next link belongs to, and how many of its links were shown before."""
-        if self.used >= SEED_CHAIN_LENGTH and self.following is not None:
+    def next_link(self, height: int) -> tuple[int, int] | None:
+        """Epoch of the chain that the link for a block belongs to, and how many of its links were shown before.
+
+        Args:
+            height: index of the block.
+
+        Returns:
+            ``None`` when the chain is used up and no other may be used yet.
+        """
+        if self.used < SEED_CHAIN_LENGTH:
+            return self.epoch, self.used
+        if self.following is not None and height >= self.from_height:
             return self.epoch + 1, 0
-        return self.epoch, self.used
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ finalize.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from tclearn.coalition.block import INCREMENT, REVERT, Block, Vote, data_ids_root, strengths_ppm
 from tclearn.coalition.evidence import Paired
@@ -16,13 +17,15 @@ from tclearn.coalition.rate import Plateau
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.identity.seed_chain import follows
 from tclearn.ledger import Context
-from tclearn.limits import SEED_CHAIN_LENGTH
 from tclearn.protocols.tclearn.calls import Endorse, Finalize, Renew, Seal
 from tclearn.protocols.tclearn.proposing import draw_generals, next_turn
 from tclearn.protocols.tclearn.records import ChainedBlock, ChangeState, Pending, SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import votes
+
+RENEWED_AFTER_BLOCKS: Final = 3
+GRACE_PARTS: Final = 10
 
 
 def seal(state: State, arguments: Seal, context: Context) -> None:
@@ -32,7 +35,9 @@ def seal(state: State, arguments: Seal, context: Context) -> None:
         raise refuse(Refusal.ALREADY_DONE, f"block {pending.height} is sealed by {pending.block.general}")
     if generals_exhausted(state, pending) or context.sender != pending.general:
         raise refuse(Refusal.NOT_GENERAL, f"{context.sender} is not the general now")
-    state.put_seed_chain(context.sender, _shown(state.seed_chain(context.sender), arguments.reveal))
+    if not verdicts_are_in(state, pending, context.time_ms):
+        raise refuse(Refusal.TOO_EARLY, "validators that have committed may still reveal")
+    state.put_seed_chain(context.sender, _shown(state.seed_chain(context.sender), arguments.reveal, pending.height))
     block = _body(state, pending, context.sender, context.time_ms)
     due_ms = context.time_ms + state.charter.schedule.seal_ms
     state.put_pending(replace(pending, block=block, entry=context.index, due_ms=due_ms, seed=arguments.reveal))
@@ -81,7 +86,19 @@ def renew(state: State, arguments: Renew, context: Context) -> None:
     chain = state.seed_chain(context.sender)
     if chain.following is not None:
         raise refuse(Refusal.ALREADY_DONE, f"{context.sender} has a following seed chain already")
-    state.put_seed_chain(context.sender, replace(chain, following=arguments.tip))
+    following = replace(chain, following=arguments.tip, from_height=state.tip + RENEWED_AFTER_BLOCKS)
+    state.put_seed_chain(context.sender, following)
+
+
+def verdicts_are_in(state: State, pending: Pending, now_ms: int) -> bool:
+    """Whether the block may be sealed: all verdicts committed to are revealed, or their grace has passed.
+
+    A decision needs only a quorum; the wait lets the block name every validator's vote, also those a general dislikes.
+    """
+    if pending.candidate is None or now_ms >= pending.since_ms + state.charter.schedule.seal_ms // GRACE_PARTS:
+        return True
+    candidate = state.candidate(pending.candidate)
+    return len(candidate.reveals) == len(candidate.commits)
 
 
 def switch_general(state: State, pending: Pending, now_ms: int) -> None:
@@ -125,11 +142,12 @@ def _pending(state: State, height: int) -> Pending:
     return pending
 
 
-def _shown(chain: SeedChain, reveal: Digest) -> SeedChain:
-    if chain.used >= SEED_CHAIN_LENGTH and chain.following is not None:
+def _shown(chain: SeedChain, reveal: Digest, height: int) -> SeedChain:
+    link = chain.next_link(height)
+    if link is None:
+        raise refuse(Refusal.BAD_SEED_REVEAL, "the seed chain is used up, and its successor may not be used yet")
+    if link[0] != chain.epoch and chain.following is not None:
         chain = SeedChain(chain.epoch + 1, chain.following, 0)
-    if chain.used >= SEED_CHAIN_LENGTH:
-        raise refuse(Refusal.BAD_SEED_REVEAL, "the seed chain is used up; renew it")
     if not follows(chain.last, reveal):
         raise refuse(Refusal.BAD_SEED_REVEAL, "not the next link of the seed chain committed to")
     return replace(chain, last=reveal, used=chain.used + 1)
@@ -220,6 +238,9 @@ def _append(state: State, pending: Pending, chained: ChainedBlock, seed: Digest,
     else:
         asked = _asked(state, pending)
         state.put_change(pending.change or Digest(b""), replace(asked, status="done"))
+        if state.rate is not None and block.performance is not None:
+            best, scale = block.performance.candidate, block.performance.scale
+            state.put_rate(replace(state.rate, best=best, scale=scale, bad_blocks=0))
         next_turn(state, state.turn.member or state.members[-1], 0, now_ms)
     waiting = next((change for change in state.changes() if _waits(state, change)), None)
     if waiting is not None:

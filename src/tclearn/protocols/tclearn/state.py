@@ -1,32 +1,34 @@
 """The state of a TCLearn coalition, as typed records over the ledger's key–value view.
 
 Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``,
-``candidate-ids/…``, ``named/…``, ``open``, ``offered/…``, ``declared/…``, ``seed``, ``chain/…``,
+``candidate-ids/…``, ``named/…``, ``open``, ``offered/…``, ``offers/…``, ``declared/…``, ``seed``, ``chain/…``,
 ``hyperparameters``, ``rate``, ``change/…``, ``changes``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from tclearn.coalition.acceptance import AcceptanceRule
 from tclearn.coalition.block import INCREMENT, REVERT, Block
 from tclearn.coalition.rate import RateState
 from tclearn.coalition.resolved import ResolvedCharter
-from tclearn.encoding import Digest, MemberId, Value
+from tclearn.encoding import Digest, MemberId, Value, digest
 from tclearn.ledger import View
-from tclearn.protocols.tclearn.records import OPEN, Candidate, ChainedBlock, ChangeState, Pending, SeedChain, Turn
+from tclearn.protocols.tclearn.records import (
+    OPEN,
+    Candidate,
+    ChainedBlock,
+    ChangeState,
+    Declared,
+    Pending,
+    SeedChain,
+    Turn,
+)
 from tclearn.records import Record
 
 R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True, slots=True)
-class _Declared(Record):
-    turn: int
-    ids: bytes
 
 
 class State:
@@ -90,7 +92,11 @@ class State:
         """IDs of all records that count in the present model."""
         tip = self.block(self.tip)
         known = self._memo.get("used")
-        if known is None or known[0] != tip.hash:
+        if known is not None and known[0] == tip.previous and tip.kind == INCREMENT:
+            blob = self.data_ids(tip.index)
+            known = (tip.hash, known[1].union(blob[at : at + 16] for at in range(0, len(blob), 16)))
+            self._memo["used"] = known
+        elif known is None or known[0] != tip.hash:
             blobs = [self.data_ids(block.index) for block in self.lineage(tip.index)]
             known = (tip.hash, frozenset(blob[at : at + 16] for blob in blobs for at in range(0, len(blob), 16)))
             self._memo["used"] = known
@@ -147,17 +153,34 @@ class State:
         """Store or forget the data IDs of a candidate."""
         self.writes[_numbered("candidate-ids", number)] = ids
 
-    def declared(self, member: MemberId) -> bytes:
-        """Data IDs that a member has declared for its coming proposal."""
+    def declared(self, member: MemberId) -> Declared | None:
+        """What a member has declared of the data IDs of its coming proposal; with the chance it is forgotten."""
         value = self._value(f"declared/{member}", 0)
-        declared = None if value == 0 else self._read(f"declared/{member}", value, _Declared)
-        return declared.ids if declared and declared.turn == self.turn.number else b""
+        declared = None if value == 0 else self._read(f"declared/{member}", value, Declared)
+        return declared if declared and declared.chance == self.chance(member) else None
 
-    def put_declared(self, member: MemberId, ids: bytes | None) -> None:
-        """Store or forget declared data IDs; with the turn they are forgotten too."""
-        if ids is not None:
-            self.writes[f"declared/{member}"] = _Declared(self.turn.number, ids).to_value()
-        elif self._value(f"declared/{member}", 0) != 0:
+    def declared_ids(self, member: MemberId) -> bytes:
+        """The IDs declared, in one piece."""
+        declared = self.declared(member)
+        parts = declared.parts if declared else 0
+        return b"".join(cast(bytes, self._value(_part(member, number))) for number in range(parts))
+
+    def add_declared(self, member: MemberId, part: bytes) -> None:
+        """Store one more part, under a key of its own: no part is ever written twice."""
+        before = self.declared(member)
+        if before is None:
+            self.forget_declared(member)
+        number, count = (before.parts, before.count) if before else (0, 0)
+        self.writes[_part(member, number)] = part
+        after = Declared(self.chance(member), number + 1, count + len(part) // 16, part[-16:])
+        self.writes[f"declared/{member}"] = after.to_value()
+
+    def forget_declared(self, member: MemberId) -> None:
+        """Delete all parts, those of an earlier chance too."""
+        value = self._value(f"declared/{member}", 0)
+        if value != 0:
+            for number in range(self._read(f"declared/{member}", value, Declared).parts):
+                self.writes[_part(member, number)] = None
             self.writes[f"declared/{member}"] = None
 
     # --- turns, the pending block, seeds ---------------------------------------------------------------------------
@@ -183,6 +206,20 @@ class State:
         """Count one more candidate of a member."""
         tries = cast(Mapping[str, int], self._value("tries"))
         self.put_tries({**tries, member: tries.get(member, 0) + 1})
+        self.writes[f"offers/{member}"] = cast(int, self._value(f"offers/{member}", 0)) + 1
+
+    def forgive(self, candidate: Candidate) -> None:
+        """Take back what a candidate has counted: the proposer's try, and that its parameters were offered."""
+        tries = cast(Mapping[str, int], self._value("tries"))
+        self.put_tries({**tries, candidate.proposer: max(0, tries.get(candidate.proposer, 0) - 1)})
+        self.writes[f"offered/{candidate.parameters.hex()}"] = None
+
+    def chance(self, member: MemberId) -> Digest:
+        """Names a member's present chance to propose: its turn, or with free turns the time until its next offer."""
+        newest = self.block(self.tip).hash
+        if self.charter.schedule.turns == "free":
+            return digest("tclearn/chance/1", newest, cast(int, self._value(f"offers/{member}", 0)))
+        return digest("tclearn/chance/1", newest, self.turn.number, self.tries(member))
 
     @property
     def pending(self) -> Pending | None:
@@ -237,8 +274,12 @@ class State:
         value = self._value(f"change/{change.hex()}", 0)
         return None if value == 0 else self._read(f"change/{change.hex()}", value, ChangeState)
 
+    def keep_changes(self, changes: Sequence[Digest]) -> None:
+        """Set the list of changes that are still looked at."""
+        self.writes["changes"] = list(changes)
+
     def changes(self) -> list[Digest]:
-        """All changes ever asked for, oldest first."""
+        """Changes asked for lately, oldest first; done and lapsed ones drop out with the next request."""
         return [cast(Digest, item) for item in cast(Sequence[Value], self._value("changes"))]
 
     def put_change(self, change: Digest, state: ChangeState) -> None:
@@ -274,6 +315,10 @@ class State:
             known = self._memo[key] = (value, kind.from_value(value, key))
         record: R = known[1]
         return record
+
+
+def _part(member: MemberId, number: int) -> str:
+    return f"declared/{member}/{number:03d}"
 
 
 def _numbered(kind: str, number: int) -> str:

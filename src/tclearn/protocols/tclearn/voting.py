@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from tclearn.coalition.acceptance import Judgement, Terms
 from tclearn.coalition.block import Vote
-from tclearn.coalition.evidence import Evidence
 from tclearn.coalition.quorum import quorum
 from tclearn.coalition.verdict import UNAVAILABLE, Verdict, agreed_global, agrees, commitment
 from tclearn.encoding import Digest, MemberId
@@ -112,18 +111,15 @@ def votes(state: State, candidate: Candidate) -> tuple[Vote, ...]:
     return tuple(_vote(state, candidate, member) for member in candidate.committee)
 
 
-def judgement(state: State, candidate: Candidate, verdict: Verdict) -> Judgement | None:
+def judgement(state: State, verdict: Verdict) -> Judgement | None:
     """The rule's judgement of one verdict; ``None`` when there is nothing to judge (unavailable, or only a vote).
 
-    The result on G is the one agreed on, where there is one: G is the same for everybody.
+    Each verdict is judged by its own results, so that a false result on G is one vote and moves nobody else's.
     """
     if verdict.evidence is None or verdict.vote is not None:
         return None
-    on_global = candidate.performance or verdict.evidence.on_global
     acceptance = state.charter.acceptance
-    return state.rule.judge(
-        Evidence(on_global, verdict.evidence.on_local), Terms(acceptance.lambda_ppm, acceptance.arguments)
-    )
+    return state.rule.judge(verdict.evidence, Terms(acceptance.lambda_ppm, acceptance.arguments))
 
 
 def _decide(state: State, candidate: Candidate, now_ms: int) -> None:
@@ -172,7 +168,7 @@ def _vote(state: State, candidate: Candidate, member: MemberId) -> Vote:
         return Vote(member, "missing")
     if verdict.status == UNAVAILABLE or verdict.evidence is None:
         return Vote(member, "unavailable")
-    judged = judgement(state, candidate, verdict)
+    judged = judgement(state, verdict)
     yes = judged.accepted if judged else verdict.vote == 1
     agreed = candidate.performance
     return Vote(
@@ -187,7 +183,7 @@ def _vote(state: State, candidate: Candidate, member: MemberId) -> Vote:
 def _why_rejected(state: State, candidate: Candidate) -> str:
     for member in candidate.committee:
         verdict = candidate.reveals.get(member)
-        judged = judgement(state, candidate, verdict) if verdict else None
+        judged = judgement(state, verdict) if verdict else None
         if judged and not judged.accepted:
             return f"{judged.reason} ({state.rule.name}, block {candidate.reference})"
     return "not available to enough validators"
