@@ -1,4 +1,4 @@
-"""A duty's life: decide, keep, say; repeat a decision, never make a second one (DESIGN §3)."""
+"""A duty's life: decide, keep, say; repeat a decision, never make a second one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox: one decision per duty, durable before it is said, one process at a time (DESIGN §3)."""
+"""The outbox: one decision per duty, durable before it is said, one process at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members that never speak: blocks still come, and the blocks name them (DESIGN §7: turns, decision, general)."""
+"""Members that never speak: blocks still come, and the blocks name them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_as_many_silent_members_as_the_agreement_is_made_for(n, silent):
 
 
 def test_one_silent_member_of_three_is_one_too_many():
-    # DESIGN §7: N = 3 tolerates none. The run gives up, no candidate is blamed, and the reason names who was missing.
+    # N = 3 tolerates none. The run gives up, no candidate is blamed, and the reason names who was missing.
     state, _, _ = coalition(3, silent={"m02"})
     assert state.tip == 0
     closed = [state.candidate(number) for number in range(state.candidates - 1)]

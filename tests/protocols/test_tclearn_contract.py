@@ -1,4 +1,4 @@
-"""The transitions of the TCLearn contract, and why each call can be refused (DESIGN §7)."""
+"""The transitions of the TCLearn contract, and why each call can be refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recovery is replay: whoever dies at whatever moment goes on with what it has decided (DESIGN §3)."""
+"""Recovery is replay: whoever dies at whatever moment goes on with what it has decided."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tclearn.coalition.evidence import Evidence
 from tclearn.learning.parameters import Parameters
 
 DataId = bytes
-"""16 bytes that name a record without showing it (DESIGN: HMAC-SHA256 under the coalition's key, cut)."""
+"""16 bytes that name a record without showing it (HMAC-SHA256 under the coalition's key, cut)."""
 
 
 @dataclass(frozen=True, slots=True)
