@@ -73,8 +73,11 @@ class FilesystemStore:
             StorageError: not here, larger than ``size_max`` bytes, damaged, or not readable.
         """
         with self._guarded(), self.open(name) as stream:
-            check_size(name, os.fstat(stream.fileno()).st_size, size_max)
-            data = stream.read(size_max + 1)
+            size = os.fstat(stream.fileno()).st_size
+            check_size(name, size, size_max)
+            data = stream.read(size + 1)  # not size_max: reading reserves what is asked for
+            while size < len(data) <= size_max and (more := stream.read(1 << 20)):  # it grew meanwhile
+                data += more
         check_size(name, len(data), size_max)
         if blake3(data).digest() != name:
             raise corrupt(name, "is damaged")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Final
 from tclearn.agents import Site
 from tclearn.coalition.acceptance import Terms
 from tclearn.coalition.block import Block
+from tclearn.coalition.terms import ModelTerms
 from tclearn.coalition.verdict import TESTED, UNAVAILABLE, Verdict, commitment
 from tclearn.encoding import Digest
 from tclearn.errors import Code, ParametersError, StorageError
@@ -20,7 +22,12 @@ from tclearn.learning.parameters import Parameters
 from tclearn.learning.trainer import Contribution, Work
 from tclearn.ledger import Call, Duty, Ledger
 from tclearn.ledger.cosigning import cosign
-from tclearn.limits import DATA_IDS_PER_TRANSACTION_MAX, HEAD_CLOCK_SKEW_MS_MAX, PARAMETERS_BYTES_MAX
+from tclearn.limits import (
+    DATA_IDS_PER_TRANSACTION_MAX,
+    HEAD_CLOCK_SKEW_MS_MAX,
+    PARAMETERS_BYTES_MAX,
+    PARAMETERS_HEADER_BYTES_MAX,
+)
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.duties import reveal_subject
@@ -187,7 +194,7 @@ class Participant:
             if locator is None:
                 known = site.trainer.initial(charter.model.seed)
             else:
-                data = site.store.get(locator, size_max=PARAMETERS_BYTES_MAX)
+                data = site.store.get(locator, size_max=_file_bytes_max(charter.model))
                 known = Parameters.from_bytes(data, layout=charter.model.layout)
                 known.check_finite()
             if known.digest != parameters:
@@ -202,6 +209,11 @@ class Participant:
                 self._models.popitem(last=False)
         self._models.move_to_end(parameters)
         return known
+
+
+def _file_bytes_max(model: ModelTerms) -> int:
+    # No element takes more than 8 bytes: whoever offers a larger file does not make others read it.
+    return PARAMETERS_HEADER_BYTES_MAX + 8 * sum(math.prod(tensor.shape) for tensor in model.layout)
 
 
 def _about(duty: Duty, state: State) -> Candidate | None:
