@@ -21,7 +21,10 @@ GENESIS: Final = "genesis"
 INCREMENT: Final = "increment"
 REVERT: Final = "revert"
 
+DOMAIN: Final = "tclearn/block/1"
+"""What a block hash begins with."""
 ID_BYTES: Final = 16
+"""Bytes of a data ID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Block(Record):
     @cached_property
     def hash(self) -> Digest:
         """The block hash: a digest over all fields."""
-        return digest("tclearn/block/1", self.to_value())
+        return digest(DOMAIN, self.to_value())
 
 
 def strengths_ppm(contributions: Mapping[str, int]) -> dict[str, int]:
@@ -103,9 +106,14 @@ def strengths_ppm(contributions: Mapping[str, int]) -> dict[str, int]:
     return {member: int(strength * MILLION) for member, strength in exact.items()}
 
 
+def split_ids(ids: bytes) -> list[bytes]:
+    """Data IDs one by one, from the form in which the ledger keeps them: end to end, with nothing between."""
+    return [ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES)]
+
+
 def data_ids_root(ids: bytes) -> Digest:
     """RFC 9162 Merkle root over data IDs of 16 bytes each, ascending; SHA-256 of nothing when there are none."""
-    leaves = [hashlib.sha256(b"\0" + ids[at : at + ID_BYTES]).digest() for at in range(0, len(ids), ID_BYTES)]
+    leaves = [hashlib.sha256(b"\0" + data_id).digest() for data_id in split_ids(ids)]
     if not leaves:
         return Digest(hashlib.sha256(b"").digest())
     while len(leaves) > 1:

@@ -19,13 +19,13 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from tclearn.coalition.block import ID_BYTES
 from tclearn.encoding import Digest
 from tclearn.errors import Code, UsageError
 from tclearn.learning.canonical import array_head
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import DataId
 
-ID_BYTES: Final = 16
 _RECORD: Final = b"tclearn/record/1\x00"
 _DATA_SET: Final = b"tclearn/data-set/1\x00"
 _CHUNK: Final = 4096

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import shlex
-from typing import Final
 
-from tclearn.coalition.block import GENESIS, REVERT, Block
+from tclearn.coalition.block import DOMAIN, GENESIS, REVERT, Block
 from tclearn.coalition.evidence import MILLION, Paired
 from tclearn.coalition.quorum import quorum
 from tclearn.encoding import encode
@@ -18,9 +17,6 @@ from tclearn.page.tables import facts as listed
 from tclearn.page.tables import fold, heading, link, number, row, table
 from tclearn.page.votes import total, vote_glyph
 from tclearn.protocols.tclearn.records import ChainedBlock
-
-BLOCK_DOMAIN: Final = "tclearn/block/1"
-"""What ``Block.hash`` puts before the fields; a test compares the two."""
 
 
 def certificate(facts: Facts, chained: ChainedBlock, summary: Summary) -> Html:
@@ -153,7 +149,7 @@ def _measured(result: Paired | None) -> Html:
 
 
 def _check(block: Block, summary: Summary) -> Html:
-    hashed = base64.b64encode(encode([BLOCK_DOMAIN, block.to_value()])).decode()
+    hashed = base64.b64encode(encode([DOMAIN, block.to_value()])).decode()
     record = shlex.quote(summary.export) if summary.export else "RECORD"
     steps: list[list[Child]] = [
         [

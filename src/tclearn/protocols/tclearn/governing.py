@@ -56,7 +56,7 @@ def approve(state: State, arguments: Approve, context: Context) -> None:
 def open_changes(state: State) -> list[ChangeState]:
     """Changes asked for that have not lapsed, and reverts that are approved and wait, oldest first."""
     known = [(name, state.change(name)) for name in state.changes()]
-    return [change for name, change in known if change and change.status != "done" and not _lapsed(state, name)]
+    return [change for name, change in known if change and not _lapsed(state, name)]
 
 
 def _asked(state: State) -> list[ChangeState]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
-from tclearn.coalition.block import ID_BYTES
+from tclearn.coalition.block import ID_BYTES, split_ids
 from tclearn.coalition.draw import committee, permutation
 from tclearn.coalition.strength import draw_weights
 from tclearn.encoding import Digest, MemberId, digest
@@ -214,7 +215,7 @@ def _check_data_ids(ids: bytes, samples: int) -> int:
         raise refuse(Refusal.BAD_DATA_IDS, f"data IDs of {len(ids)} bytes; they have {ID_BYTES} each")
     if count != samples or samples < 1:
         raise refuse(Refusal.BAD_SAMPLES, f"{samples} samples and {count} data IDs; each record has one ID")
-    if any(ids[at : at + 16] >= ids[at + 16 : at + 32] for at in range(0, len(ids) - 16, 16)):
+    if any(before >= after for before, after in pairwise(split_ids(ids))):
         raise refuse(Refusal.BAD_DATA_IDS, "data IDs must be ascending and all different")
     return count
 
@@ -226,7 +227,7 @@ def _cause_for_refusal(state: State, candidate: Candidate, ids: bytes) -> tuple[
     if candidate.samples < minimum:
         return f"{candidate.samples} records, the minimum batch is {minimum}", candidate.samples
     used = state.used_ids()
-    duplicates = sum(ids[at : at + ID_BYTES] in used for at in range(0, len(ids), ID_BYTES))
+    duplicates = sum(data_id in used for data_id in split_ids(ids))
     if duplicates:
         return f"{duplicates} of {candidate.samples} records already used", duplicates
     return "", 0

@@ -8,10 +8,11 @@ Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 from tclearn.coalition.acceptance import AcceptanceRule
-from tclearn.coalition.block import INCREMENT, REVERT, Block
+from tclearn.coalition.block import ID_BYTES, INCREMENT, REVERT, Block, split_ids
 from tclearn.coalition.rate import RateState
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.encoding import Digest, MemberId, Value, digest
@@ -93,12 +94,11 @@ class State:
         tip = self.block(self.tip)
         known = self._memo.get("used")
         if known is not None and known[0] == tip.previous and tip.kind == INCREMENT:
-            blob = self.data_ids(tip.index)
-            known = (tip.hash, known[1].union(blob[at : at + 16] for at in range(0, len(blob), 16)))
+            known = (tip.hash, known[1].union(split_ids(self.data_ids(tip.index))))
             self._memo["used"] = known
         elif known is None or known[0] != tip.hash:
-            blobs = [self.data_ids(block.index) for block in self.lineage(tip.index)]
-            known = (tip.hash, frozenset(blob[at : at + 16] for blob in blobs for at in range(0, len(blob), 16)))
+            parts = [split_ids(self.data_ids(block.index)) for block in self.lineage(tip.index)]
+            known = (tip.hash, frozenset(chain.from_iterable(parts)))
             self._memo["used"] = known
         ids: frozenset[bytes] = known[1]
         return ids
@@ -172,7 +172,7 @@ class State:
             self.forget_declared(member)
         number, count = (before.parts, before.count) if before else (0, 0)
         self.writes[_part(member, number)] = part
-        after = Declared(self.chance(member), number + 1, count + len(part) // 16, part[-16:])
+        after = Declared(self.chance(member), number + 1, count + len(part) // ID_BYTES, part[-ID_BYTES:])
         self.writes[f"declared/{member}"] = after.to_value()
 
     def forget_declared(self, member: MemberId) -> None:
