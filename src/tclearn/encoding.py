@@ -52,6 +52,11 @@ def encode_normal(value: Value) -> tuple[bytes, Value]:
         raise MessageError(Code.ENCODING, "text that is not Unicode", expected="no lone surrogates") from error
 
 
+def encode_plain(value: Value) -> bytes:
+    """``encode`` for a value that is in normal form by construction, as decoding gives it: it is not looked through."""
+    return cbor2.dumps(value)
+
+
 def decode(data: bytes, *, size_max: int = TRANSACTION_BYTES_MAX) -> Value:
     """Decode bytes that ``encode`` could have produced.
 

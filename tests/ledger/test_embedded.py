@@ -124,6 +124,49 @@ def test_a_reader_needs_no_writer_and_no_lock(path: Path, world: World) -> None:
     assert not path.with_name(path.name + "-lock").exists()
 
 
+@contextmanager
+def without_write_access(folder: Path) -> Iterator[None]:
+    # The superuser may write anywhere: it becomes somebody else for a moment.
+    superuser, stranger = os.geteuid() == 0, 65534
+    if superuser:
+        for parent in [folder, *folder.parents]:
+            if not parent.stat().st_mode & 0o001 and parent != parent.parent:
+                parent.chmod(parent.stat().st_mode | 0o055)
+    folder.chmod(0o555)
+    if superuser:
+        os.seteuid(stranger)
+    try:
+        yield
+    finally:
+        if superuser:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+def test_a_copy_that_is_only_for_reading_is_read(path: Path, world: World, tmp_path: Path) -> None:
+    with opened(path, world) as ledger:
+        fill(ledger, world, 3)
+        before = everything(ledger)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copy(path, copy)
+    with without_write_access(copy), opened(copy / path.name, world, read_only=True) as reader:
+        assert everything(reader) == before
+
+
+def test_a_copy_for_reading_that_lacks_its_last_writes_is_not_taken_for_whole(
+    path: Path, world: World, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with opened(path, world) as ledger:
+        fill(ledger, world, 3)
+        for name in (path.name, path.name + "-wal"):
+            shutil.copy(path.with_name(name), copy)
+    with without_write_access(copy):
+        assert refused(copy / path.name, world, read_only=True).code is Code.LEDGER_FILE
+
+
 def test_a_closed_ledger_takes_nothing(path: Path, world: World) -> None:
     ledger = opened(path, world)
     ledger.close()

@@ -6,11 +6,12 @@ gives the same roots on every engine and under any batching. Formats: ``docs/for
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, NewType, Self
 
-from tclearn.encoding import Digest, MemberId, Value, digest, encode, encode_normal
+from tclearn.encoding import Digest, MemberId, Value, digest, encode, encode_normal, encode_plain
 from tclearn.errors import Code, MessageError, TCLearnError
 from tclearn.identity import PublicKey, open_signed
 from tclearn.ledger.contract import Context, Contract, Head, Outcome, Rejected, S, View, Writes
@@ -286,10 +287,10 @@ class Replica(Generic[S]):
         for key in sorted(encoded):
             data = encoded[key]
             changes += (key, 0 if data is None else data)  # an integer is no encoding: a deletion
-        parts: list[Value] = [self._history.results, leaf, outcome.code, changes]
+        parts: list[Value] = ["tclearn/results/1", self._history.results, leaf, outcome.code, changes]
         if (outcome.index + 1) % STATE_ROOT_EVERY_ENTRIES == 0:
             parts.append(self._state.root())
-        return digest("tclearn/results/1", *parts)
+        return Digest(hashlib.sha256(encode_plain(parts)).digest())
 
     def _broken(self, fault: str) -> TCLearnError:
         return TCLearnError(

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, Self
 
-from tclearn.encoding import Digest, Value, decode, head, read_head
+from tclearn.encoding import Digest, Value, decode, encode_plain, read_head
 from tclearn.errors import Code, MessageError
 from tclearn.identity import PublicKey, Signed, Signer, open_signed, sign
 from tclearn.limits import ENTRY_BYTES_MAX
@@ -125,9 +125,8 @@ class Entry(Record):
     transaction: bytes
 
     def encode(self) -> bytes:
-        """The deterministic encoding of the entry, put together directly: its form leaves nothing open but numbers."""
-        numbers = (head(0, self.index), head(0, self.time_ms), head(2, len(self.transaction)))
-        return b"".join([_INDEX, numbers[0], _TIME, numbers[1], _TRANSACTION, numbers[2], self.transaction])
+        """The deterministic encoding of the entry."""
+        return encode_plain({"index": self.index, "time_ms": self.time_ms, "transaction": self.transaction})
 
     @classmethod
     def parse(cls, data: bytes) -> Self:

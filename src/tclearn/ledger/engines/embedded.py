@@ -7,33 +7,21 @@ not fork what a quorum has cosigned without leaving two signed heads as evidence
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from tclearn.encoding import Digest
 from tclearn.errors import Code, StorageError
 from tclearn.ledger.contract import Contract, S
 from tclearn.ledger.engines.database import Database, Identity, encode_head
+from tclearn.ledger.engines.group_commit import GroupCommit, Ticket
 from tclearn.ledger.engines.reading import Reading
 from tclearn.ledger.engines.sqlite_file import lock, refusing
 from tclearn.ledger.recorded import Recorded
 from tclearn.ledger.replica import Checked, Replica
 from tclearn.ledger.transaction import Transaction
-
-_BATCH_TRANSACTIONS_MAX: Final = 256
-
-
-@dataclass(slots=True, eq=False)
-class _Ticket:
-    # One submission on its way into the file.
-    transaction: Checked
-    id: Digest
-    done: bool = False
-    error: Exception | None = None
 
 
 class EmbeddedLedger(Reading[S]):
@@ -72,9 +60,7 @@ class EmbeddedLedger(Reading[S]):
             self._files = files.pop_all()
         self._path = path
         self._database = database
-        self._turn = threading.Condition()
-        self._waiting: list[_Ticket] = []
-        self._leading = False
+        self._queue = GroupCommit(self._commit)
         self._unusable = "was opened for reading" if read_only else ""
 
     def submit(self, transaction: Transaction) -> Digest:
@@ -84,16 +70,7 @@ class EmbeddedLedger(Reading[S]):
             MessageError: it is not admissible and was not logged.
             StorageError: the file could not be written; it was not logged.
         """
-        self._replica.screen(transaction.raw)
-        checked = self._replica.check(transaction.raw)  # the signature, in the submitter's own time
-        ticket = _Ticket(checked, checked.id)
-        with self._turn:
-            self._waiting.append(ticket)
-        while batch := self._lead(ticket):
-            self._commit(batch)
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.id
+        return self._queue.submit(lambda: self._checked(transaction.raw))  # in the submitter's own time
 
     def entries(self, start: int, stop: int) -> Iterator[Recorded]:
         """The entries from index ``start`` to before ``stop``; entries do not change while others are added."""
@@ -117,19 +94,11 @@ class EmbeddedLedger(Reading[S]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _lead(self, ticket: _Ticket) -> list[_Ticket]:
-        # Waits until the ticket is done, or until nobody leads and this thread must: then the batch to be written.
-        with self._turn:
-            while self._leading and not ticket.done:
-                self._turn.wait()
-            if ticket.done:
-                return []
-            batch = self._waiting[:_BATCH_TRANSACTIONS_MAX]
-            del self._waiting[:_BATCH_TRANSACTIONS_MAX]
-            self._leading = True
-            return batch
+    def _checked(self, raw: bytes) -> Checked:
+        self._replica.screen(raw)
+        return self._replica.check(raw)
 
-    def _commit(self, batch: list[_Ticket]) -> None:
+    def _commit(self, batch: list[Ticket]) -> None:
         try:
             with self._lock:
                 self._write(batch)
@@ -138,14 +107,8 @@ class EmbeddedLedger(Reading[S]):
         except BaseException:
             self._failed(batch, "was interrupted while it was being written")
             raise
-        finally:
-            with self._turn:
-                for ticket in batch:
-                    ticket.done = True
-                self._leading = False
-                self._turn.notify_all()
 
-    def _write(self, batch: list[_Ticket]) -> None:
+    def _write(self, batch: list[Ticket]) -> None:
         if self._unusable:
             return self._failed(batch, self._unusable)
         time_ms = self._clock()
@@ -176,7 +139,7 @@ class EmbeddedLedger(Reading[S]):
         if not same:
             self._unusable = "must be opened again: a failed write left it in doubt"
 
-    def _failed(self, batch: list[_Ticket], what: str) -> None:
+    def _failed(self, batch: list[Ticket], what: str) -> None:
         for ticket in batch:
             if ticket.error is None:
                 ticket.error = StorageError(

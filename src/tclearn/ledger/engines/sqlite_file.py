@@ -12,6 +12,7 @@ from tclearn.errors import Code, MessageError, StorageError
 
 Mode = Literal["ro", "rw", "rwc"]
 _BUSY_SECONDS: Final = 5.0
+_NO_FILE_BESIDE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def connect(path: Path, mode: Mode) -> sqlite3.Connection:
@@ -20,13 +21,7 @@ def connect(path: Path, mode: Mode) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: it cannot be opened, or is no database.
     """
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=_BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+    connection = _open(path, f"mode={mode}")
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
         if mode != "ro":
@@ -37,10 +32,30 @@ def connect(path: Path, mode: Mode) -> sqlite3.Connection:
             connection.execute("PRAGMA checkpoint_fullfsync = ON")
         else:
             connection.execute("PRAGMA schema_version")
-    except sqlite3.Error:
+    except sqlite3.Error as error:
         connection.close()
+        if mode == "ro" and error.sqlite_errorcode & 0xFF in _NO_FILE_BESIDE and _is_at_rest(path):
+            # SQLite marks readers' places in a file beside the ledger. In a folder that is only for reading none can be
+            # made, nor is it needed: the ledger is a copy that nobody writes to.
+            return _open(path, "mode=ro&immutable=1")
         raise
     return connection
+
+
+def _open(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _is_at_rest(path: Path) -> bool:
+    # A copy whose writer has closed it: everything is in the one file.
+    journal = path.with_name(path.name + "-wal")
+    return path.is_file() and not (journal.exists() and journal.stat().st_size)
 
 
 @contextmanager
