@@ -27,6 +27,7 @@ demo: $(STAMP) ## seven members train one model together; report, model and reco
 test: $(STAMP) ## the tests, without those over five seconds
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
 
+# The models of the agreement are searched where Spin and a C compiler are installed (Debian: apt install spin gcc).
 test-all: $(STAMP) ## all tests, and a longer search for counterexamples
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n $(WORKERS) -m ""
 

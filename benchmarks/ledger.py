@@ -113,7 +113,7 @@ def alone(ledger: EmbeddedLedger[View], source: Iterator[Transaction]) -> float:
 
 def together(ledger: EmbeddedLedger[View], sources: Sequence[Iterator[Transaction]]) -> float:
     blocks = [[next(source) for _ in range(BLOCK)] for source in sources]
-    start = threading.Barrier(len(sources) + 1)
+    start = threading.Barrier(len(sources) + 1, timeout=60)
 
     def work(block: list[Transaction]) -> None:
         start.wait()

@@ -1,7 +1,8 @@
 """Every error a user can meet: a stable code, what happened, what was expected, what to do.
 
 The class says who is at fault and fixes the exit code of the command line; the code names the case and has a line in
-``docs/reference/errors.md`` (a test keeps the two together). An error never carries key material or records.
+``docs/reference/errors.md`` (a test keeps the two together). An error never carries key material or records, and what
+it quotes of others cannot act on the reader's screen.
 """
 
 from __future__ import annotations
@@ -47,9 +48,13 @@ class Code(IntEnum):
     RECORD_EXTENSION = 406
     LEDGER_FILE = 407
     LEDGER_LOCKED = 408
+    LEDGER_UNREACHABLE = 409
+    RECEIPT = 410
+    EVIDENCE = 411
     OBJECT_MISSING = 501
     OBJECT_CORRUPT = 502
     STORE_FAILED = 503
+    FILE_MISSING = 504
     OUTBOX_LOCKED = 701
     OUTBOX_CONFLICT = 702
     STALLED = 703
@@ -57,6 +62,13 @@ class Code(IntEnum):
     REFUSED = 705
     USAGE = 901
     UNEXPECTED = 999
+
+
+def visible(text: str) -> str:
+    """A text on one line: control characters, marks that reverse text and lone surrogates as their escapes."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 class TCLearnError(Exception):
@@ -74,9 +86,9 @@ class TCLearnError(Exception):
     def __init__(self, code: Code, what: str, *, expected: str = "", remedy: str = "") -> None:
         super().__init__(what)
         self.code = code
-        self.what = what
-        self.expected = expected
-        self.remedy = remedy
+        self.what = visible(what)
+        self.expected = visible(expected)
+        self.remedy = visible(remedy)
 
     @property
     def label(self) -> str:

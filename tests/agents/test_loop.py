@@ -44,7 +44,7 @@ def test_what_is_said_is_signed_for_this_coalition_and_expires():
         house.clock.wait(1000)
     for number, recorded in enumerate(house.ledger.entries(0, 3)):
         transaction = Transaction.parse_checked(recorded.entry.transaction, agent.site.coalition)
-        assert transaction.sequence == number
+        assert transaction.sequence >> 32 == number
         assert transaction.expires_ms == START_MS + 1000 * number + TRANSACTION_LIFETIME_MS
 
 

@@ -57,11 +57,12 @@ def test_the_same_seed_gives_the_same_blocks(tclearn, tmp_path):
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        (["--members", "1"], "2 to 50"),
+        (["--members", "1"], "--members is 1 · expected 2 to 50"),
         (["--members", "x"], "--members"),
         (["--dataset", "faces"], "digits or breast-cancer or mnist"),
         (["--attack", "label-flip"], "KIND@MEMBER"),
-        (["--attack", "bribe@hospital-1"], "label-flip, noise, duplicate, replay"),
+        (["--attack", "bribe@hospital-1"], "KIND one of label-flip, "),
+        (["--attack", "none", "--attack", "noise@hospital-1"], "--attack none beside --attack noise@hospital-1"),
         (["--attack", "noise@hospital-9"], "hospital-1 to hospital-7"),
         (["--attack", "noise@hospital-1", "--attack", "replay@hospital-1"], "one attack a member"),
         (["--lambda", "1.5"], "0 to 1"),
@@ -91,9 +92,26 @@ def test_a_second_demo_replaces_the_first_and_nothing_else(tclearn, demo):
 
 
 def test_resume_without_a_demo_says_so(tclearn, tmp_path):
-    assert "there is no demonstration" in tclearn("demo", "--resume", "--out", tmp_path / "x", code=1).err
+    assert "there is no demonstration" in tclearn("demo", "--resume", "--out", tmp_path / "x", code=4).err
     (tmp_path / "demo.json").write_text("{}")
-    assert "demo.json is not usable" in tclearn("demo", "--resume", "--out", tmp_path, code=1).err
+    assert "demo.json is not usable: it lacks 'format'" in tclearn("demo", "--resume", "--out", tmp_path, code=1).err
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--members", 5], "--members 7, not --members 5"),
+        (["--lambda", "0.5"], "--lambda 0.98, not --lambda 0.5"),
+        (["--attack", "none"], "the default --attack, not --attack none"),
+        (
+            ["--attack", "noise@hospital-1", "--attack", "replay@hospital-2"],
+            "not --attack noise@hospital-1 --attack replay",
+        ),
+    ],
+)
+def test_resuming_as_something_else_is_explained_in_the_words_of_the_options(tclearn, demo, words, shown):
+    said = tclearn("demo", "--resume", "--out", demo, "--dataset", "breast-cancer", *words, code=2).err
+    assert "the interrupted demonstration has " in said and shown in said
 
 
 def test_resuming_a_finished_demo_changes_nothing(tclearn, demo):

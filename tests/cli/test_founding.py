@@ -79,7 +79,8 @@ def test_a_coalition_is_founded_and_its_members_check_their_data(tclearn, office
     told = tclearn("coalition", "show", "--json", "--dir", "coalition").json
     assert [member["id"] for member in told["members"]] == ["leuven", "namur", "porto"]
     assert {member["origin"] for member in told["members"]} == {"os"}
-    assert told["global_records"] == 100 and told["hyperparameters"]["epochs"] == 3
+    assert told["task"]["global_n"] == 100 and told["hyperparameters"]["epochs"] == 3
+    assert said.startswith(tclearn("coalition", "show", "--dir", "coalition").out)
     for secret in ("log.key", "data.key"):
         assert stat.S_IMODE((office / "coalition" / secret).stat().st_mode) == 0o600
     check = tclearn("data", "check", "--json").json
@@ -137,6 +138,80 @@ def test_a_wrong_charter_is_explained_and_nothing_is_made(tclearn, office, old, 
     assert not (office / "coalition").exists()
 
 
+def test_all_mistakes_are_told_at_once(tclearn, office):
+    (office / "site.toml").write_text('global_test = "tumours:nobodys_test"\n')
+    charter = CHARTER
+    for old, new in [
+        ('"porto.pem"', '"turin.pem"'),
+        ('rule   = "anchored"', 'rule   = "anchord"'),
+        ('"tumours:network"', '"tumours:netwrk"'),
+        ("[hyperparameters]", "[hyperparameters]\nmomentun = 0.5\nbatchsize = 4"),
+        ('may_change = ["epochs"]', 'may_change = ["epoch"]'),
+    ]:
+        assert old in charter
+        charter = charter.replace(old, new)
+    (office / "charter.toml").write_text(charter)
+    said = tclearn("coalition", "new", "charter.toml", code=2).err
+    assert said.startswith("error[TCL-102]: [hyperparameters] has the unknown key 'batchsize'")  # the file's own first
+    for other in (
+        "no file turin.pem",
+        "[acceptance] rule: nothing named 'anchord'",
+        "[model] factory 'tumours:netwrk'",
+    ):
+        assert other in said
+    assert "epoch'" not in said  # may_change is not judged before the file itself is sound
+
+    (office / "charter.toml").write_text(charter.replace("batchsize = 4", ""))
+    said = tclearn("coalition", "new", "charter.toml", code=2).err
+    for other in (
+        "no file turin.pem",
+        "[acceptance] rule: nothing named 'anchord'",
+        "[model] factory 'tumours:netwrk'",
+        "[governance] may_change names 'epoch'",
+        "site.toml: global_test 'tumours:nobodys_test'",
+    ):
+        assert said.count(other) == 1
+    assert not (office / "coalition").exists()
+
+
+def test_parts_that_do_not_fit_are_told_at_once(tclearn, office):
+    (office / "copy.pem").write_bytes((office / "leuven.pem").read_bytes())
+    charter = CHARTER.replace('"porto.pem"', '"copy.pem"').replace("{ hidden = 8 }", "{ hiden = 8 }")
+    digest = "blake3:" + "0" * 64
+    charter = charter.replace("[task]", f'[task]\nglobal_test_set = "{digest}"')
+    (office / "charter.toml").write_text(charter + 'may_propose_revert = ["turin"]\n')
+    (office / "coalition").mkdir()
+    (office / "coalition" / "thesis.tex").write_text("do not lose")
+    said = tclearn("coalition", "new", "charter.toml", code=2).err
+    for mistake in (
+        "coalition is not empty",
+        "two members named 'leuven'",
+        "may_propose_revert names 'turin'",
+        f"[task] global_test_set is {digest}",
+        "unexpected keyword argument 'hiden'",
+    ):
+        assert said.count(mistake) == 1
+    assert [path.name for path in (office / "coalition").iterdir()] == ["thesis.tex"]
+
+
+def test_a_single_mistake_elsewhere_stays_what_it_is(tclearn, office):
+    (office / "tumours.py").write_text(MODULE.replace("return x[:100], y[:100]", "return x[:100], y[:99]"))
+    assert "error[TCL-202]: the global test set" in tclearn("coalition", "new", "charter.toml", code=1).err
+
+
+def test_members_are_listed_in_the_order_of_their_numbers(tclearn, office):
+    names = ["hospital-10", "hospital-2", "hospital-1"]
+    for name in names:
+        tclearn("member", "new", name)
+    files = ", ".join(f'"{name}.pem"' for name in names)
+    charter = CHARTER.replace('"leuven.pem", "namur.pem", "porto.pem"', files)
+    (office / "charter.toml").write_text(charter.replace("[schedule]", '[schedule]\nturns = "free"'))
+    shown = tclearn("coalition", "new", "charter.toml").out
+    assert shown.index("  hospital-1 ") < shown.index("  hospital-2 ") < shown.index("  hospital-10 ")
+    waiting = tclearn("status", "--json", "--dir", "coalition").json["waiting"]
+    assert [each["member"] for each in waiting] == ["hospital-1", "hospital-2", "hospital-10"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
@@ -167,8 +242,48 @@ def test_changed_model_code_is_named(tclearn, office):
     assert "tumours.py" in tclearn("data", "check", code=2).err
 
 
-def test_a_wrong_site_is_explained(tclearn, office):
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("data", '"tumours:theirs"', "no 'theirs' in"),
+        ("data", '"tumour:ours"', "no module named 'tumour'"),
+        ("data", '"ours"', '"module:callable"'),
+        ("data", '"tumours:x"', "of type ndarray"),
+        ("data", "3", "text, in quotation marks"),
+        ("global_test", '"tumours:theirs"', "no 'theirs' in"),
+        ("local_test", '"tumours:theirs"', "no 'theirs' in"),
+        ("threads", "0", "at least 1"),
+        ("threads", '"two"', "a whole number"),
+        ("device", '"gpuu"', "cpu, cuda"),
+    ],
+)
+def test_a_wrong_site_is_explained_by_file_and_key(tclearn, office, key, value, shown):
+    tclearn("coalition", "new", "charter.toml")
+    rest = "".join(line + "\n" for line in SITE.splitlines() if not line.startswith(key))
+    (office / "ours.toml").write_text(f"{rest}{key} = {value}\n")
+    said = tclearn("data", "check", "--site", "ours.toml", code=2).err
+    assert said.startswith("error[TCL-901]: ours.toml: ") and key in said and shown in said
+    assert "factory" not in said
+
+
+def test_a_wrong_source_is_no_model_factory(tclearn, office):
+    for source in ("tumours", "tumours:theirs", "tumour:ours", "tumours:x"):
+        said = tclearn("data", "digest", source, code=2).err
+        assert said.startswith("error[TCL-901]: SOURCE ") and source in said and "factory" not in said
+
+
+def test_a_site_that_is_no_site_is_explained(tclearn, office):
     (office / "site.toml").write_text('dta = "tumours:ours"\n')
-    assert "data" in tclearn("coalition", "new", "charter.toml", code=2).err
+    assert "did you mean 'data'?" in tclearn("coalition", "new", "charter.toml", code=2).err
+    (office / "site.toml").write_text("data = " + "[" * 5000)
+    assert "site.toml is not TOML" in tclearn("coalition", "new", "charter.toml", code=2).err
+    (office / "site.toml").write_text('data = "tumours:ours"\n')
+    assert "site.toml names no global test set" in tclearn("coalition", "new", "charter.toml", code=2).err
     (office / "site.toml").unlink()
     assert "site.toml" in tclearn("coalition", "new", "charter.toml", code=4).err
+
+
+def test_reverts_are_for_demonstrations(tclearn, office):
+    tclearn("coalition", "new", "charter.toml")
+    said = tclearn("model", "revert", 0, "--member", "leuven", "--dir", "coalition", code=2).err
+    assert "coalition holds no demonstration" in said and "`tclearn demo`" in said

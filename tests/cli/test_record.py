@@ -5,6 +5,9 @@ import random
 import pytest
 import torch
 
+from tclearn import Charter, TorchTrainer, simulate
+from tclearn.learning.datasets import load, partition
+from tclearn.learning.networks import perceptron
 from tclearn.learning.parameters import Parameters
 
 
@@ -14,6 +17,7 @@ def test_show_lists_every_entry_with_its_outcome(tclearn, demo):
     assert [entry["index"] for entry in told["entries"]] == list(range(len(methods)))
     assert set(methods) >= {"propose", "release", "commit", "reveal", "seal", "endorse"}
     assert len(tclearn("ledger", "show", "--last", 5, "--dir", demo).out.splitlines()) == 6
+    assert "--last is -1" in tclearn("ledger", "show", "--last", -1, "--dir", demo, code=2).err
 
 
 def test_export_and_verify(tclearn, demo, tmp_path):
@@ -28,9 +32,13 @@ def test_export_and_verify(tclearn, demo, tmp_path):
     assert by_file.startswith(f"verified: {told['entries']} entries")
 
 
-def test_another_charter_is_not_this_one(tclearn, demo):
+def test_another_charter_is_not_this_one(tclearn, demo, tmp_path):
     said = tclearn("ledger", "verify", demo / "coalition.tclearn", "--charter", "ab" * 32, code=3)
     assert "error[TCL-405]" in said.err
+    toml = tmp_path / "charter.toml"
+    toml.write_text("[coalition]\n")
+    said = tclearn("ledger", "verify", demo / "coalition.tclearn", "--charter", toml, code=2)
+    assert "is no charter in its final form" in said.err
     assert (
         "64 hexadecimal digits" in tclearn("ledger", "verify", demo / "coalition.tclearn", "--charter", "x", code=2).err
     )
@@ -69,6 +77,18 @@ def test_a_remembered_checkpoint_shows_truncation(tclearn, demo, tmp_path):
     tclearn("demo", "--json", "--out", other, *words)
     assert tclearn("ledger", "verify", other / "coalition.tclearn", "--since", remembered, code=3)
     assert tclearn("ledger", "verify", demo / "coalition.tclearn", "--since", tmp_path / "none", code=4)
+
+
+def test_cosigners_are_listed_in_the_order_of_their_numbers(tclearn, tmp_path):
+    tumours = load("breast-cancer")
+    charter = Charter(name="many", model=perceptron, arguments={"features": 30}, metric="accuracy", blocks=1)
+    names = [f"hospital-{number}" for number in range(1, 11)]
+    members = partition(tumours, names, seed=1)
+    result = simulate(charter, members=members, global_test=tumours.test, trainer=TorchTrainer(epochs=3), seed=1)
+    export = result.export(tmp_path / "many.tclearn")
+    told = tclearn("ledger", "verify", export.path, "--json").json["cosigned"]["members"]
+    assert told == [name for name in names if name in told] and {"hospital-2", "hospital-10"} <= set(told)
+    assert f"by {', '.join(told)}\n" in tclearn("ledger", "verify", export.path).out
 
 
 def test_missing_and_foreign_files(tclearn, tmp_path, demo):
@@ -114,6 +134,9 @@ def test_models_can_be_listed_and_got(tclearn, demo, tmp_path):
     told = tclearn("model", "get", 2, "--to", file, "--json", "--dir", demo).json
     assert told["parameters"] == blocks[2]["parameters"]
     assert Parameters.from_bytes(file.read_bytes()).digest.hex() == blocks[2]["parameters"]
+    tclearn("model", "get", 3, "--to", tmp_path, "--dir", demo)
+    got = Parameters.from_bytes((tmp_path / "block-3.safetensors").read_bytes())
+    assert got.digest.hex() == blocks[3]["parameters"]
     assert "M_0" in tclearn("model", "get", 0, "--dir", demo, code=2).err
     assert "there is no block 9" in tclearn("model", "get", 9, "--dir", demo, code=2).err
     assert len(tclearn("model", "list", "--dir", demo).out.splitlines()) == 5
@@ -131,6 +154,9 @@ def test_a_model_that_was_exchanged_in_the_store_is_refused(tclearn, demo, tmp_p
 def test_a_revert_needs_two_thirds_and_keeps_the_record_whole(tclearn, demo):
     said = tclearn("model", "revert", 1, "--member", "hospital-1", "--member", "hospital-2", "--json", "--dir", demo)
     assert said.json == {"target": 1, "approvals": ["hospital-1", "hospital-2"], "needed": 5, "done": False, "tip": 3}
+    again = tclearn("model", "revert", 1, "--member", "hospital-1", "--dir", demo, code=1)
+    assert "hospital-1 has already approved going back to block 1" in again.err
+    assert "hospital-1 asks for the model of block 1; approved by" in tclearn("status", "--dir", demo).out
     more = [word for name in ("hospital-5", "hospital-6", "hospital-7") for word in ("--member", name)]
     assert tclearn("model", "revert", 1, *more, "--json", "--dir", demo).json["tip"] == 4
     blocks = tclearn("model", "list", "--json", "--dir", demo).json["blocks"]

@@ -15,7 +15,8 @@ from tests.coalition.charters import G, charter, facts, network
 from tclearn.coalition.arguments import argument_text, read_argument
 from tclearn.coalition.charter import Charter, LearningRate
 from tclearn.coalition.charter_values import until_ms
-from tclearn.coalition.resolve import data_key_digest, resolve
+from tclearn.coalition.faults import Faults
+from tclearn.coalition.resolve import check_parts, data_key_digest, resolve
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.terms import LearningRateTerms
 from tclearn.encoding import digest
@@ -246,6 +247,22 @@ def test_rights_are_about_what_exists() -> None:
         with pytest.raises(CharterError) as caught:
             resolve(charter(**changes), **facts())
         assert message in str(caught.value)
+
+
+def test_parts_that_do_not_fit_are_all_named() -> None:
+    wrong = charter(hyperparameters={"momentun": 0.5}, may_change=["epoch"], may_propose_revert=["nobody"])
+    twice = facts()["members"][:1] * 2
+    with pytest.raises(CharterError) as caught:
+        resolve(wrong, **facts(members=twice))
+    for part in ("unknown key 'momentun'", "two members named 'leuven'", "names 'epoch'", "names 'nobody'"):
+        assert str(caught.value).count(part) == 1
+
+
+def test_nothing_is_said_about_parts_that_could_not_be_had() -> None:
+    wrong = charter(hyperparameters={"momentun": 0.5}, may_change=["epoch"], may_propose_revert=["nobody"])
+    faults = Faults()
+    check_parts(wrong, faults, members=None, log_key=facts()["log_key"], hyperparameters=None)
+    assert not faults
 
 
 def test_the_order_of_members_and_tensors_does_not_matter() -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.coalition.charters import EVERY_KEY, TOML, G, facts
 
-from tclearn.coalition.charter import Charter, LearningRate
+from tclearn.coalition.charter import Charter, LearningRate, read_charter
 from tclearn.coalition.charter_file import TABLES
+from tclearn.coalition.faults import Faults
 from tclearn.coalition.resolve import resolve
 from tclearn.errors import CharterError, Code
 from tclearn.limits import CHARTER_BYTES_MAX
@@ -236,3 +237,12 @@ def test_the_specification_has_every_key() -> None:
     assert documented == {name: set(keys) for name, keys in TABLES.items()}
     example = text.partition("```toml")[2].partition("```")[0]
     assert Charter.from_toml(example).name == "bladder-ct"
+
+
+def test_fields_with_a_mistake_are_left_out() -> None:
+    faults = Faults()
+    assert read_charter(EVERY_KEY, "charter.toml", faults) and not faults
+    sound = read_charter(EVERY_KEY.replace("0.975", "98").replace('"auc"', '"acu"'), "charter.toml", faults)
+    assert len(faults) == 2
+    whole = read_charter(EVERY_KEY, "charter.toml", Faults())
+    assert sound == {field: value for field, value in whole.items() if field not in ("lambda_", "metric")}

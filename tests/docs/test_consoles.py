@@ -26,6 +26,7 @@ PAGES = [
     "docs/reference/cli.md",
     "docs/how-to/add-an-acceptance-rule.md",
     "docs/how-to/audit-a-record.md",
+    "docs/how-to/a-different-record.md",
     FOUNDING,
 ]
 # Keys come from the operating system: what follows from them is another each time.

@@ -203,7 +203,7 @@ def test_a_commit_that_fails_fails_for_all_that_share_it(path: Path, world: Worl
     with opened(path, world) as ledger:
         with raw(path) as other:
             other.execute("CREATE TRIGGER full BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-        start = threading.Barrier(4)
+        start = threading.Barrier(4, timeout=60)
 
         def work(member: int) -> int:
             transactions = [world.add(member, f"{number}") for number in range(20)]

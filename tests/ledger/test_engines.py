@@ -124,7 +124,7 @@ def test_entries_may_be_read_while_others_are_added(world: World, make) -> None:
 def test_many_threads_give_the_roots_of_one_after_the_other(world: World, make) -> None:
     ledger = make(world)
     per_member = [[world.add(member, f"{member} {number}") for number in range(40)] for member in range(4)]
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=60)
 
     def work(transactions: list[Transaction]) -> None:
         start.wait()

@@ -219,6 +219,21 @@ def test_training_ends_at_the_stop_condition():
 # --- commit and reveal -----------------------------------------------------------------------------------------------
 
 
+def test_reverts_do_not_count_toward_the_blocks_that_training_ends_with():
+    world = World(4, {"schedule": schedule(stop_blocks=2)})
+    world.block()
+    world.block()
+    assert all("propose" not in world.duties(member) for member in world.members)
+    world = World(4, {"schedule": schedule(stop_blocks=2)})
+    world.block()
+    agree(world, calls.Change("revert", 2, target=0), world.members[:3])
+    world.chain()
+    assert (world.state.tip, world.state.increments) == (2, 1)
+    world.block()  # the increment that was undone counts, the revert does not
+    assert (world.state.tip, world.state.increments) == (3, 2)
+    assert world.refused("m00", proposal(world)) == Refusal.COMPLETE
+
+
 def test_commitments_are_refused_by_code():
     world = World(4)
     candidate = world.propose("m00")
@@ -419,7 +434,7 @@ def test_two_thirds_of_the_committee_endorse_and_the_proposer_does_not_count():
     world = decided_world()
     world.seal()
     block = world.state.pending.block
-    size = world.state.pending.entry + 1
+    size = world.state.pending.sealed.entry + 1
     wrong = calls.Endorse(digest("other"), world.cosignature("m01", size))
     assert world.refused("m01", wrong) == Refusal.UNKNOWN_BLOCK
     assert world.refused("m01", calls.Endorse(block.hash, world.cosignature("m01", size + 1))) == Refusal.WRONG_HEAD
@@ -490,11 +505,13 @@ def test_a_seed_chain_that_is_used_up_is_renewed():
     assert world.refused(general, calls.Seal(1, link(chain_secret(general, 1), 1))) == Refusal.BAD_SEED_REVEAL
     world.say(general, calls.Renew(tip(chain_secret(general, 1))))
     assert world.refused(general, calls.Renew(digest("again"))) == Refusal.ALREADY_DONE
+    other = next(member for member in world.members if member != general)
+    assert world.refused(other, calls.Renew(digest("early"))) == Refusal.TOO_EARLY
     assert "renew" not in world.duties(general)
-    # A chain committed to when the seed is known could be chosen for its first link: it may not be used yet.
+    # A chain committed to when the seed may be known could be chosen for its first link: it may not be used yet.
     assert world.refused(general, calls.Seal(1, link(chain_secret(general, 1), 1))) == Refusal.BAD_SEED_REVEAL
     renewed = world.state.seed_chain(general)
-    assert renewed.from_height == 3
+    assert renewed.from_height == 2
     world.view[f"chain/{general}"] = replace(renewed, from_height=1).to_value()
     world.seal()
     assert world.state.seed_chain(general).epoch == 1

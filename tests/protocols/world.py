@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from tclearn.coalition.acceptance import ANCHORED, PAPER, AcceptanceRule
 from tclearn.coalition.evidence import Evidence, Paired
@@ -20,15 +21,16 @@ from tclearn.coalition.terms import (
 from tclearn.coalition.verdict import Verdict, commitment
 from tclearn.encoding import Digest, MemberId, Value, digest, encode
 from tclearn.identity import Signer
-from tclearn.identity.seed_chain import reveal as link
-from tclearn.identity.seed_chain import tip
+from tclearn.identity.seed_chain import links, tip
 from tclearn.ledger import Context, Head, Rejected
 from tclearn.ledger.cosigning import Cosignature, cosign
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.contract import TCLearn
+from tclearn.protocols.tclearn.drawing import settled
 from tclearn.protocols.tclearn.duties import deadlines
-from tclearn.protocols.tclearn.records import Candidate
+from tclearn.protocols.tclearn.records import Candidate, ChainedBlock
 from tclearn.protocols.tclearn.refusals import Refusal
+from tclearn.protocols.tclearn.sealing import to_endorse
 from tclearn.protocols.tclearn.state import State
 from tclearn.records import Record
 
@@ -74,6 +76,11 @@ def chain_secret(member: str, epoch: int = 0) -> bytes:
     return signer(member).derive("seed chain" if epoch == 0 else f"seed chain {epoch}")
 
 
+@cache
+def all_links(member: str, epoch: int) -> tuple[Digest, ...]:
+    return links(chain_secret(member, epoch))
+
+
 def measured(right: int, before: int = 50, n: int = GLOBAL_N) -> Paired:
     return Paired(n, n, before, right, max(before - right, 0), max(right - before, 0))
 
@@ -88,11 +95,15 @@ def ids(*numbers: int) -> bytes:
 
 @dataclass
 class World:
-    """The state, the clock, and what a member would have to remember."""
+    """The state, the clock, and what a member would have to remember.
+
+    Unless it is ``quick``, it encodes the whole state before and after every call.
+    """
 
     n: int = 4
     changes: dict[str, object] = field(default_factory=dict)
     now: int = START
+    quick: bool = False
 
     def __post_init__(self) -> None:
         self.charter = charter(self.n, **self.changes)
@@ -116,11 +127,11 @@ class World:
     def say(self, member: str, arguments: Record) -> None:
         """Apply a call; a refusal is raised and changes nothing."""
         call = calls.call(arguments)
-        before = encode(self.view)
+        before = b"" if self.quick else encode(self.view)
         try:
             writes = self.contract.apply(self.view, call, Context(self.index, self.now, MemberId(member)))
         except Rejected:
-            assert encode(self.view) == before, "a refused call changed the state"
+            assert self.quick or encode(self.view) == before, "a refused call changed the state"
             raise
         finally:
             self.index += 1
@@ -129,7 +140,8 @@ class World:
                 self.view.pop(key, None)
             else:
                 self.view[key] = value
-        encode(self.view)  # whatever is in the state can be encoded
+        if not self.quick:
+            encode(self.view)  # whatever is in the state can be encoded
 
     def refused(self, member: str, arguments: Record) -> Refusal:
         """Apply a call that must be refused; returns why."""
@@ -161,8 +173,11 @@ class World:
         return self.state.candidate(candidate.number)
 
     def commit(self, member: str, candidate: Candidate, said: Verdict) -> None:
+        self.say(member, self.commitment(member, candidate, said))
+
+    def commitment(self, member: str, candidate: Candidate, said: Verdict) -> calls.Commit:
         promise = commitment(self.charter.digest, candidate.id, candidate.attempt, MemberId(member), said, b"salt")
-        self.say(member, calls.Commit(candidate.id, candidate.attempt, promise))
+        return calls.Commit(candidate.id, candidate.attempt, promise)
 
     def reveal(self, member: str, candidate: Candidate, said: Verdict) -> None:
         self.say(member, calls.Reveal(candidate.id, candidate.attempt, said, b"salt"))
@@ -184,14 +199,19 @@ class World:
     def seal(self) -> None:
         pending = self.state.pending
         assert pending is not None
-        epoch, used = self.state.seed_chain(pending.general).next_link(pending.height) or (0, 0)
-        self.say(pending.general, calls.Seal(pending.height, link(chain_secret(pending.general, epoch), used + 1)))
+        self.say(pending.general, calls.Seal(pending.height, self.link(pending.general)))
+
+    def link(self, member: MemberId) -> Digest:
+        """The next link of a member's seed chain; any, when there is none."""
+        epoch, used = self.state.seed_chain(member).next_link(settled(self.state)) or (0, 0)
+        return all_links(member, epoch)[used + 1]
 
     def endorse(self, member: str) -> None:
-        pending = self.state.pending
-        block = pending.block if pending and pending.block else self.state.block(self.state.tip)
-        entry = pending.entry if pending and pending.block else self.state.chained(self.state.tip).entry
-        self.say(member, calls.Endorse(block.hash, self.cosignature(member, (entry or 0) + 1)))
+        chained = next(to_endorse(self.state))
+        self.say(member, self.endorsement(member, chained))
+
+    def endorsement(self, member: str, chained: ChainedBlock) -> calls.Endorse:
+        return calls.Endorse(chained.block.hash, self.cosignature(member, (chained.entry or 0) + 1))
 
     def cosignature(self, member: str, size: int) -> Cosignature:
         head = Head(size, digest("root", size), digest("results", size), self.now)

@@ -1,4 +1,4 @@
-"""A run to be killed: prints the number of entries after each one is acknowledged. Arguments: what, directory."""
+"""A run to be killed: prints the number of entries after each one is acknowledged. Argument: the directory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 
 from tests.simulation.toys import toy_setting
 
-from tclearn.errors import AgentError
 from tclearn.protocols.tclearn.state import State
-from tclearn.simulation.demo import Demo, DemoOptions
 from tclearn.simulation.simulate import Setting, Simulation
 
 EXPORT = "coalition.tclearn"
@@ -19,10 +17,6 @@ SEED = 5
 
 def toys() -> Setting:
     return toy_setting(5, records=12, blocks=16, contributions=4, seed=SEED)
-
-
-def demo_options() -> DemoOptions:
-    return DemoOptions(seed=SEED)
 
 
 def say(text: str) -> None:
@@ -41,15 +35,6 @@ def run_toys(directory: Path) -> None:
     simulation.close()
 
 
-def run_demo(directory: Path) -> None:
-    try:
-        demo = Demo.prepare(demo_options(), directory, resume=True)
-    except AgentError:  # killed before it had begun
-        demo = Demo.prepare(demo_options(), directory)
-    demo.run(on_entry=lambda state: say(f"{len(demo.simulation.ledger)}"))
-    demo.close()
-
-
 if __name__ == "__main__":
-    {"toys": run_toys, "demo": run_demo}[sys.argv[1]](Path(sys.argv[2]))
+    run_toys(Path(sys.argv[1]))
     say("done")

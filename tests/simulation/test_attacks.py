@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tclearn.errors import UsageError
+from tclearn.learning.datasets import load
 from tclearn.simulation.attacks import KINDS, Attack
 from tclearn.simulation.demo import Demo, DemoOptions
 
 DATA_SETS = ("digits", "breast-cancer")
 ATTACKER = "hospital-2"
+SOURCE = Path(__file__).read_text(encoding="utf-8")
 
 
 def steps(directory, dataset, *attacks, members=4, blocks=4):
@@ -32,7 +37,7 @@ def test_without_an_attack_every_increment_counts(tmp_path, dataset):
 
 
 @pytest.mark.parametrize("dataset", DATA_SETS)
-@pytest.mark.parametrize("kind", ["label-flip", "noise"])
+@pytest.mark.parametrize("kind", ["label-flip", "sign-flip", "noise"])
 def test_a_worse_model_is_voted_down(tmp_path, dataset, kind):
     result = steps(tmp_path, dataset, f"{kind}@{ATTACKER}")
     bad = [step for step in result.steps if step.member == ATTACKER]
@@ -71,8 +76,45 @@ def test_a_minority_that_attacks_in_all_ways_gets_nothing_in(tmp_path):
     assert len(result.blocks) == 5 and result.performance[-1] > 0.9
 
 
-def test_every_kind_is_tried_here():
-    assert set(KINDS) == {"label-flip", "noise", "duplicate", "replay"}
+@pytest.mark.parametrize("dataset", DATA_SETS)
+def test_a_near_copy_gets_a_block_for_no_work(tmp_path, dataset):
+    result = steps(tmp_path, dataset, f"near-copy@{ATTACKER}")
+    before, free = result.performance[:2]
+    assert result.blocks[1].member == ATTACKER and abs(free - before) < 0.005
+
+
+def test_going_back_to_an_earlier_model_is_voted_down_when_it_was_worse(tmp_path):
+    result = steps(tmp_path, "digits", "earlier-model@hospital-2", blocks=8)
+    first, *later = [step for step in result.steps if step.member == ATTACKER]
+    assert first.status == "accepted" and later, "its first is a near-copy of the model as it stood"
+    assert all(step.status == "rejected" for step in later)
+
+
+@pytest.mark.parametrize("kind", ["lazy", "relabel", "backdoor"])
+def test_what_looks_like_work_is_judged_like_work(tmp_path, kind):
+    result = steps(tmp_path, "breast-cancer", f"{kind}@{ATTACKER}")
+    offered = [step for step in result.steps if step.member == ATTACKER]
+    assert offered and all(step.status in ("accepted", "rejected") and step.ballots for step in offered)
+
+
+def test_a_relabelled_class_and_a_backdoor_are_in_the_data():
+    own = load("digits").train
+    relabelled, marked = (Attack(kind, ATTACKER).data(own, own, 10) for kind in ("relabel", "backdoor"))
+    assert 9 not in relabelled.targets and relabelled.inputs is own.inputs
+    assert (marked.inputs != own.inputs).any(axis=(1, 2, 3)).sum() > 0.4 * len(own)
+
+
+def test_false_results_are_outvoted_and_marked(tmp_path):
+    result = steps(tmp_path, "digits", f"false-results@{ATTACKER}")
+    ballots = [ballot for step in result.blocks for ballot in step.ballots if ballot.member == ATTACKER]
+    assert len(result.blocks) == 4 and len(ballots) == 3
+    assert all((ballot.vote, ballot.deviating, ballot.on_global) == ("no", True, 0) for ballot in ballots)
+
+
+def test_every_kind_is_tried_here_and_says_what_it_does():
+    tried = SOURCE.partition("def test_every_kind")[0]
+    assert [kind for kind in KINDS if not re.search(rf"[\"f]{kind}[\"@]", tried)] == []
+    assert all(kind.words for kind in KINDS.values())
 
 
 @pytest.mark.parametrize("text", ["", "noise", "noise@", "@hospital-1", "flip@hospital-1", "noise hospital-1"])

@@ -108,7 +108,7 @@ def test_a_pickle_is_never_opened(tmp_path):
     result = offered(lambda start, honest: SimpleNamespace(digest=honest.digest, to_bytes=lambda: pickle))
     assert result.steps[1].status == "rejected" and len(result.blocks) == 3
     assert not canary.exists()
-    subprocess.run([sys.executable, "-c", f"import pickle; pickle.loads({pickle!r})"], check=True)
+    subprocess.run([sys.executable, "-c", f"import pickle; pickle.loads({pickle!r})"], check=True, timeout=60)
     assert canary.exists(), "it would have run, had anybody opened it"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tclearn import Charter, Result, SklearnTrainer, simulate
 from tclearn.learning.datasets import load, partition
 
-OF_SIMULATE = ("members", "local_tests", "trainer", "seed", "directory")
+OF_SIMULATE = ("members", "local_tests", "trainer", "seed", "directory", "adversaries", "contributions")
 
 
 def logistic():

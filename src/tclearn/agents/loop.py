@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, Protocol, TypeVar
 
 from tclearn.agents.site import Site
+from tclearn.encoding import digest
 from tclearn.errors import DataError
 from tclearn.ledger import Call, Contract, Duty, Ledger, Transaction
 from tclearn.limits import TRANSACTION_LIFETIME_MS
@@ -13,6 +14,7 @@ S = TypeVar("S")
 
 RETRY_AFTER_MS = 60_000
 _FAR_MS = 1 << 42
+_MARK_BITS = 32
 
 
 class Role(Protocol[S]):
@@ -90,7 +92,7 @@ class Agent(Generic[S]):
             self.site.signer,
             self.site.coalition,
             call,
-            sequence=self.ledger.next_sequence(self.site.signer.public),
+            sequence=sequence_number(self.ledger.next_sequence(self.site.signer.public), call),
             expires_ms=self.ledger.time_ms() + TRANSACTION_LIFETIME_MS,
         )
         outcome = self.ledger.outcome(self.ledger.submit(transaction))
@@ -98,3 +100,18 @@ class Agent(Generic[S]):
             # The contract refused: the world has moved on, or this decision was wrong. Either the duty goes away, or
             # the same decision is said again later; it is never changed.
             self._not_before_ms[duty.id] = self.ledger.time_ms() + RETRY_AFTER_MS
+
+
+def sequence_number(lowest: int, call: Call) -> int:
+    """A number for a call that this agent has not used for another one, whatever was lost, crashed or forgotten.
+
+    What is handed in may be lost, or seem to be, and something else may then be more pressing. Two calls under one
+    number would be evidence against their signer (``docs/formats/evidence.md``), so a number ends with a mark of its
+    call: two calls share one with a probability of 2⁻³².
+
+    Args:
+        lowest: the lowest number that the ledger takes now.
+        call: what is to be said.
+    """
+    mark = int.from_bytes(digest("tclearn/sequence/1", call.to_value())[: _MARK_BITS // 8], "big")
+    return (-(-lowest >> _MARK_BITS) << _MARK_BITS) + mark

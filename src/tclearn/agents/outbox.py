@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from tclearn.encoding import Digest, decode
-from tclearn.errors import AgentError, Code, StorageError
+from tclearn.errors import AgentError, Code, MessageError, StorageError
 from tclearn.ledger import Call
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS decided (duty BLOB PRIMARY KEY, call BLOB NOT NULL) WITHOUT ROWID"
@@ -68,26 +68,37 @@ class FileOutbox:
                 expected="one process per member",
                 remedy="end the other process that runs this member, or check the folder's permissions",
             ) from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite may quote damaged bytes that are no text
             raise StorageError(
                 Code.STORE_FAILED, f"{path} is not an outbox: {error}", remedy="restore it from a copy"
             ) from error
 
     def get(self, duty: Digest) -> Call | None:
         """See ``Outbox.get``."""
-        row = self._run("SELECT call FROM decided WHERE duty = ?", (duty,)).fetchone()
-        return Call.from_value(decode(row[0]), "outbox") if row else None
+        rows, _ = self._run("SELECT call FROM decided WHERE duty = ?", (duty,))
+        if not rows:
+            return None
+        try:
+            return Call.from_value(decode(rows[0][0]), "outbox")
+        except (MessageError, TypeError) as error:  # TypeError: not even bytes
+            raise StorageError(
+                Code.STORE_FAILED,
+                f"the outbox {self._path} is damaged: the decision for the duty {duty.hex()[:16]}… cannot be read",
+                remedy="restore the file from a copy",
+            ) from error
 
     def put(self, duty: Digest, call: Call) -> None:
         """See ``Outbox.put``."""
-        put = self._run("INSERT OR IGNORE INTO decided VALUES (?, ?)", (duty, call.encode()))
-        if not put.rowcount and self.get(duty) != call:
+        _, added = self._run("INSERT OR IGNORE INTO decided VALUES (?, ?)", (duty, call.encode()))
+        if not added and self.get(duty) != call:
             raise _conflict(duty)
 
-    def _run(self, statement: str, values: tuple[bytes, ...]) -> sqlite3.Cursor:
+    def _run(self, statement: str, values: tuple[bytes, ...]) -> tuple[list[tuple[bytes]], int]:
+        # Rows, and how many were added. A damaged page may show only when its row is fetched.
         try:
-            return self._database.execute(statement, values)
-        except sqlite3.Error as error:
+            ran = self._database.execute(statement, values)
+            return ran.fetchall(), ran.rowcount
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise StorageError(
                 Code.STORE_FAILED,
                 f"the outbox {self._path} failed: {error}",
@@ -113,6 +124,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     except OSError as error:
         raise sqlite3.OperationalError(error.strerror) from error
     database = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    database.text_factory = bytes  # a damaged row must not end in SQLite's own message, which quotes it
     try:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")
         database.execute("PRAGMA journal_mode=WAL")

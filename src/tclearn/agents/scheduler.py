@@ -51,5 +51,6 @@ def run(
             continue
         if not any(agent.awaits() for agent in agents):
             return
-        dues = [due - clock() for agent in agents if (due := agent.due_ms()) is not None]
-        clock.wait(max(1, min([IDLE_MS, *dues])))
+        now_ms = clock()
+        dues = [due - now_ms for agent in agents if (due := agent.due_ms()) is not None and due > now_ms]
+        clock.wait(min([IDLE_MS, *dues]))

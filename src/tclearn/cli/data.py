@@ -9,21 +9,20 @@ import typer
 
 from tclearn.cli.imports import user_code
 from tclearn.cli.options import AsJson, Directory, Site
-from tclearn.cli.output import print_json, say
+from tclearn.cli.output import count, print_json, say
 from tclearn.directory import CoalitionDirectory
 from tclearn.directory.founding import check_data
-from tclearn.directory.site import SiteFile
+from tclearn.directory.site import SiteFile, load_source
 from tclearn.learning.data_ids import data_set_digest, digest_text
 from tclearn.learning.datasets import NAMES, load
 from tclearn.learning.records import materialise
-from tclearn.learning.source import load_factory
 
-app = typer.Typer(no_args_is_help=True, help="Check your data; nothing is sent.")
+app = typer.Typer(no_args_is_help=True, help="Check your data, name a test set; nothing is sent.")
 
 
-@app.command()
+@app.command(short_help="Measure the newest model on your data.")
 def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition"), as_json: AsJson = False) -> None:
-    """Load the data that site.toml names, measure the newest model on them, count used records. Sends nothing."""
+    """Load the data that site.toml names, measure the newest model on them, count used records. Nothing is sent."""
     user_code()
     with CoalitionDirectory.open(directory) as coalition:
         found = check_data(coalition, SiteFile.read(site))
@@ -47,27 +46,31 @@ def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition
             }
         )
         return
-    say(f"{inventory.records} records, {inventory.copies} of them copies of others")
-    say(f"{inventory.tested} are in a test set and never trained on, {inventory.used} count on the ledger already")
-    say(f"the next contribution would train on {inventory.next_trained} and put {inventory.next_put_aside} aside")
-    here = "none yet" if local is None or on_local is None else f"{local:.4f} on {on_local.n} records"
-    say(f"block {found.block}: {metric} {performance:.4f} on {on_global.n} global test records, local: {here}")
+    say(f"{count(inventory.records, 'record')}, {inventory.copies:,} of them copies of others")
+    say(f"in a test set and never trained on: {inventory.tested:,}; on the ledger already: {inventory.used:,}")
+    say(f"the next contribution would train on {inventory.next_trained:,} and put {inventory.next_put_aside:,} aside")
+    here = "none yet" if local is None or on_local is None else f"{local:.4f} on {count(on_local.n, 'record')}"
+    say(f"block {found.block}: {metric} {performance:.4f} on {count(on_global.n, 'global test record')}, local: {here}")
     say("nothing was sent")
 
 
-@app.command()
+@app.command(short_help="Print the digest of a global test set.")
 def digest(
     source: Annotated[
-        str, typer.Argument(help=f"module:callable that gives a data set, or one of {', '.join(NAMES)} (its test set).")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help=f"module:callable of a data set, or {', '.join(NAMES)} for the test set of that name.",
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
     """Print the digest by which a charter names a global test set."""
     user_code()
-    records = load(source).test if source in NAMES else materialise(load_factory(source), source)
+    records = load(source).test if source in NAMES else materialise(load_source(source, "SOURCE"), source)
     text = digest_text(data_set_digest(records))
     if as_json:
         print_json({"digest": text, "records": len(records)})
     else:
         say(text)
-        say(f"{len(records)} records")
+        say(count(len(records), "record"))

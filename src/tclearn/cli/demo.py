@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from textwrap import fill
+from typing import Annotated, Final
 
 import typer
 from rich.status import Status
@@ -13,29 +14,41 @@ from rich.status import Status
 from tclearn.cli.output import messages, print_json, say
 from tclearn.errors import Code, UsageError
 from tclearn.protocols.tclearn.state import State
-from tclearn.simulation.attacks import Attack
+from tclearn.simulation.attacks import KINDS, Attack
 from tclearn.simulation.demo import Demo, DemoOptions, DemoResult
 from tclearn.simulation.rows import header, row
 
+_NOBODY: Final = "none"
+
+EPILOG: Final = "\b\n" + fill(f"KIND is one of {', '.join(KINDS)}.", 76, break_on_hyphens=False)
+"""Below the options: names of attacks, none of them broken at its hyphen."""
+
 
 def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    dataset: Annotated[str, typer.Option(help="digits, breast-cancer or mnist.")] = "digits",
-    members: Annotated[int, typer.Option(help="How many members, 2 to 50.")] = 7,
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="digits, breast-cancer or mnist.")] = "digits",
+    members: Annotated[int, typer.Option(metavar="N", help="How many members, 2 to 50.")] = 7,
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help="KIND@MEMBER, KIND one of label-flip, noise, duplicate, replay; repeatable. 'none': all are honest. "
-            "By default hospital-3 flips labels and hospital-4 submits used records."
+            metavar="KIND@MEMBER",
+            help="Who misbehaves, and how; repeat for each. `--attack none`: nobody. By default hospital-3 flips "
+            "labels and hospital-4 submits used records.",
         ),
     ] = None,
-    blocks: Annotated[int | None, typer.Option(help="How many blocks to make.")] = None,
-    seed: Annotated[int, typer.Option(help="Fixes keys, data split, draws and training.")] = 1,
-    rule: Annotated[str, typer.Option(help="Acceptance rule: anchored, paper, or an installed one.")] = "anchored",
-    lambda_: Annotated[str, typer.Option("--lambda", help="λ of the rule, 0 to 1.")] = "0.98",
+    blocks: Annotated[
+        int | None, typer.Option(metavar="N", help="How many blocks to make; by default the data set's own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Fixes everything that is random.")] = 1,
+    rule: Annotated[
+        str, typer.Option(metavar="NAME", help="Acceptance rule: anchored, paper, or one that is installed.")
+    ] = "anchored",
+    lambda_: Annotated[str, typer.Option("--lambda", metavar="NUMBER", help="λ of the rule, 0 to 1.")] = "0.98",
     out: Annotated[
-        Path, typer.Option(help="The directory to make; an earlier demonstration there is replaced.")
+        Path, typer.Option(metavar="DIR", help="The directory to make; an earlier demonstration there is replaced.")
     ] = Path("demo"),
-    resume: Annotated[bool, typer.Option(help="Go on where an interrupted demonstration in --out stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted demonstration in --out stopped.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train one model among members of whom some misbehave; write report, model and record."""
@@ -73,7 +86,17 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
 def _attacks(texts: list[str] | None) -> tuple[Attack, ...] | None:
     if not texts:
         return None
-    return () if texts == ["none"] else tuple(Attack.parse(text) for text in texts)
+    if _NOBODY not in texts:
+        return tuple(Attack.parse(text) for text in texts)
+    others = [text for text in texts if text != _NOBODY]
+    if others:
+        raise UsageError(
+            Code.USAGE,
+            f"--attack {_NOBODY} beside --attack {others[0]}",
+            expected=f"{_NOBODY} alone, or attacks",
+            remedy="leave one of them out",
+        )
+    return ()
 
 
 def _lambda(text: str) -> Decimal:
@@ -82,7 +105,7 @@ def _lambda(text: str) -> Decimal:
     except InvalidOperation:
         value = Decimal(-1)
     if not 0 <= value <= 1:
-        raise UsageError(Code.USAGE, f"λ is {text!r}", expected="a number from 0 to 1")
+        raise UsageError(Code.USAGE, f"--lambda is {text!r}", expected="a number from 0 to 1")
     return value
 
 
@@ -121,7 +144,8 @@ def _tell(progress: Status | None, state: State) -> None:
     if pending is not None:
         what = f"block {pending.height}: {pending.general} seals" if pending.block is None else "members endorse"
     elif candidates:
-        what = f"{len(candidates[0].commits)} of {len(candidates[0].committee)} have tested {candidates[0].proposer}'s"
+        first = candidates[0]
+        what = f"{len(first.commits)} of {len(first.committee)} have tested {first.proposer}'s candidate"
     elif turn.member is not None:
         what = f"{turn.member} trains"
     else:

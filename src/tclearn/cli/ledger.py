@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
+from tclearn.cli.evidence import evidence
 from tclearn.cli.options import AsJson, Directory
-from tclearn.cli.output import print_json, say, table, when
-from tclearn.coalition.digest_text import format_digest, parse_digest
+from tclearn.cli.output import count, natural, print_json, say, table, when
+from tclearn.cli.receipt import receipt
+from tclearn.cli.signed import told_digest
+from tclearn.coalition.digest_text import format_digest
 from tclearn.directory import CoalitionDirectory
+from tclearn.directory.reading import open_file, read_file
 from tclearn.encoding import Digest
-from tclearn.errors import Code, UnreachableError, UsageError
+from tclearn.errors import Code, MessageError, UsageError
 from tclearn.files import write_whole
+from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.export import ExportReader
 from tclearn.ledger.transaction import Transaction
 from tclearn.ledger.verify import Verified, verify
+from tclearn.limits import EXPORT_NOTE_BYTES_MAX
 from tclearn.protocols import terms_of
 
-app = typer.Typer(no_args_is_help=True, help="Show, verify and export the record.")
+app = typer.Typer(no_args_is_help=True, help="Show, export and verify the record.")
 
 
-@app.command()
+@app.command(short_help="List the ledger's entries.")
 def show(
     directory: Directory = Path("demo"),
-    last: Annotated[int, typer.Option(min=0, help="Show only so many last entries; 0: all.")] = 0,
+    last: Annotated[int, typer.Option(metavar="N", help="Show only so many last entries; 0: all.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List the ledger's entries: when, who, what, and what became of it."""
+    if last < 0:
+        raise UsageError(Code.USAGE, f"--last is {last}", expected="a number of entries, or 0 for all")
     with CoalitionDirectory.open(directory) as coalition:
         names = {member.key: member.id for member in coalition.charter.members}
         size = len(coalition.ledger)
@@ -62,49 +70,52 @@ def show(
     )
 
 
-@app.command()
+@app.command(short_help="Write the whole record into one file.")
 def export(
-    to: Annotated[Path, typer.Argument(help="The file to write.")],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="The file to write, or a directory to put it in.")],
     directory: Directory = Path("demo"),
     as_json: AsJson = False,
 ) -> None:
     """Write the whole record into one file that anybody can verify offline."""
     with CoalitionDirectory.open(directory) as coalition:
+        if to.is_dir():
+            to /= f"{coalition.charter.name}.tclearn"
         entries = coalition.export(to).head.size
         digest = coalition.charter.digest
     if as_json:
         print_json({"export": str(to), "entries": entries, "coalition": digest.hex(), "bytes": to.stat().st_size})
     else:
-        say(f"{to}: {entries} entries, {to.stat().st_size:,} bytes")
+        say(f"{to}: {_entries(entries)}, {to.stat().st_size:,} bytes")
         say(f"charter {format_digest(digest)}")
 
 
-@app.command("verify")
+@app.command("verify", short_help="Check a record, with public keys only.")
 def verify_command(
-    export: Annotated[Path, typer.Argument(help="An exported record.")],
+    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="An exported record.")],
     charter: Annotated[
         str | None,
-        typer.Option(help="The charter's digest, as you know it from elsewhere (or a file `charter.cbor`)."),
+        typer.Option(
+            metavar="DIGEST", help="The charter's digest, as you know it from elsewhere, or a file charter.cbor."
+        ),
     ] = None,
     since: Annotated[
-        Path | None, typer.Option(help="A checkpoint from an earlier verification that the record must extend.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A checkpoint from an earlier verification that the record must extend."),
     ] = None,
     remember: Annotated[
-        Path | None, typer.Option(help="Keep the record's checkpoint in this file, for --since.")
+        Path | None, typer.Option(metavar="FILE", help="Keep the record's checkpoint in this file, for --since.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a record with public keys only. Exit code 3 when it does not hold, naming the first bad entry."""
-    if not export.is_file():
-        raise UnreachableError(
-            Code.RECORD_FORMAT, f"no file {export}", remedy="name an export of `tclearn ledger export`"
-        )
-    if remember is not None and remember.exists() and remember.samefile(export):
-        raise UsageError(Code.USAGE, f"--remember {remember} is the record itself", expected="another file")
     told = charter is not None
-    digest = _digest(charter) if charter is not None else _claimed(export)
-    remembered = _checkpoint(since) if since else None
-    with export.open("rb") as stream:
+    with open_file(export, "name an export of `tclearn ledger export`") as stream:
+        if remember is not None and remember.is_dir():
+            raise UsageError(Code.USAGE, f"--remember {remember} is a directory", expected="a file to write")
+        if remember is not None and remember.exists() and remember.samefile(export):
+            raise UsageError(Code.USAGE, f"--remember {remember} is the record itself", expected="another file")
+        remembered = _checkpoint(since) if since is not None else None
+        digest = told_digest(charter) if charter is not None else _claimed(stream)
         verified = verify(stream, terms_of, digest, since=remembered)
     if as_json:
         print_json(_as_json(verified, told))
@@ -114,24 +125,29 @@ def verify_command(
         write_whole(remember, verified.checkpoint)
 
 
+app.command("receipt", short_help="Write one entry into a file that proves it, or check one.")(receipt)
+app.command("evidence", short_help="Look for signed contradictions, or check one.")(evidence)
+
+
 def _print(verified: Verified, told: bool) -> None:
     last = f", the last of {when(verified.head.time_ms)} UTC" if verified.entries else ""
-    say(f"verified: {verified.entries} entries{last}")
+    say(f"verified: {_entries(verified.entries)}{last}")
     say(f"charter   {format_digest(verified.coalition)}")
     if not told:
         say("          read from the file itself: compare it with the digest that you know, or give --charter")
     if verified.cosigned is None:
         say("cosigned  by nobody yet: only the sequencer's signature protects this record")
     else:
-        members = ", ".join(verified.cosigned.members)
+        members = ", ".join(sorted(verified.cosigned.members, key=natural))
         size, time_ms = verified.cosigned.head.size, verified.cosigned.head.time_ms
-        say(f"cosigned  {size} entries, until {when(time_ms)} UTC, by {members}")
+        say(f"cosigned  {_entries(size)}, until {when(time_ms)} UTC, by {members}")
         if verified.tail:
-            say(f"          the last {verified.tail} entries are covered by the sequencer's signature only")
+            tail = "entry is" if verified.tail == 1 else f"{verified.tail:,} entries are"
+            say(f"          the last {tail} covered by the sequencer's signature only")
     if verified.since is None:
         say("since     not checked: a record cut back to an older cosigned head would look the same")
     else:
-        say(f"since     extends the remembered {verified.since.size} entries")
+        say(f"since     extends the remembered {_entries(verified.since.size)}")
 
 
 def _as_json(verified: Verified, told: bool) -> dict[str, object]:
@@ -143,27 +159,27 @@ def _as_json(verified: Verified, told: bool) -> dict[str, object]:
         "charter": verified.coalition.hex(),
         "charter_given": told,
         "root": verified.head.root.hex(),
-        "cosigned": cosigned and {"entries": cosigned.head.size, "members": list(cosigned.members)},
+        "cosigned": cosigned and {"entries": cosigned.head.size, "members": sorted(cosigned.members, key=natural)},
         "tail": verified.tail,
         "since": verified.since and verified.since.size,
     }
 
 
-def _digest(text: str) -> Digest:
-    path = Path(text)
-    if path.suffix and not path.is_file():
-        raise UnreachableError(Code.RECORD_CHARTER, f"no file {path}", remedy="name a charter.cbor, or give its digest")
-    if path.is_file():
-        return Digest(hashlib.sha256(path.read_bytes()).digest())
-    return parse_digest(text)
+def _entries(number: int) -> str:
+    return count(number, "entry", "entries")
 
 
-def _claimed(export: Path) -> Digest:
-    with export.open("rb") as stream:
-        return Digest(hashlib.sha256(ExportReader(stream).charter).digest())
+def _claimed(stream: BinaryIO) -> Digest:
+    charter = ExportReader(stream).charter
+    stream.seek(0)
+    return Digest(hashlib.sha256(charter).digest())
 
 
 def _checkpoint(path: Path) -> bytes:
-    if not path.is_file():
-        raise UnreachableError(Code.RECORD_EXTENSION, f"no file {path}", remedy="keep one with --remember")
-    return path.read_bytes()
+    data = read_file(path, EXPORT_NOTE_BYTES_MAX, "keep one with --remember")
+    try:
+        Note.parse(data)
+    except MessageError as error:
+        expected = "a file that --remember has written"
+        raise UsageError(Code.USAGE, f"--since {path} is no checkpoint", expected=expected) from error
+    return data

@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
+from tclearn import __version__
 from tclearn.cli.coalition import app as coalition
 from tclearn.cli.data import app as data
-from tclearn.cli.demo import demo
+from tclearn.cli.demo import EPILOG, demo
 from tclearn.cli.ledger import app as ledger
 from tclearn.cli.member import app as member
 from tclearn.cli.model import app as model
-from tclearn.cli.output import messages, show_error, unexpected
+from tclearn.cli.output import messages, say, show_error, unexpected
 from tclearn.cli.status import status
 from tclearn.errors import Code, TCLearnError, UsageError
 
 app = typer.Typer(
     name="tclearn",
-    help="Organisations train one model together: data stays home, no increment counts until the others have tested "
-    "it, and anyone can check the record offline.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("demo")(demo)
-app.command("status")(status)
+app.command("demo", short_help="Run a whole coalition here, on public data.", epilog=EPILOG)(demo)
+app.command("status", short_help="Say what a coalition waits for.")(status)
 app.add_typer(member, name="member")
 app.add_typer(coalition, name="coalition")
 app.add_typer(data, name="data")
 app.add_typer(ledger, name="ledger")
 app.add_typer(model, name="model")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"tclearn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tclearn(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Organisations train one model together.
+
+    Data stays home, no increment counts until the others have tested it, and anyone can check the record offline.
+    """
 
 
 def main() -> None:

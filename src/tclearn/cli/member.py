@@ -13,31 +13,36 @@ from tclearn.cli.options import AsJson
 from tclearn.cli.output import print_json, say
 from tclearn.encoding import MemberId
 from tclearn.errors import Code, UsageError
-from tclearn.files import write_whole
+from tclearn.files import make_folder, write_whole
 from tclearn.identity.enrolment import write_enrolment
 from tclearn.identity.key_file import write_key_file
 from tclearn.identity.member_keys import ENTROPY_BYTES, SALT_BYTES, MemberKeys
 from tclearn.records import is_member_name
 
-app = typer.Typer(no_args_is_help=True, help="A member's own keys.")
+app = typer.Typer(no_args_is_help=True, help="Make a member's keys.")
 
 
 @app.callback()
 def group() -> None:
-    """A member's own keys."""
+    """Make a member's keys."""
 
 
-@app.command()
+@app.command(short_help="Make NAME.key, to keep, and NAME.pem, to send.")
 def new(
-    name: Annotated[str, typer.Argument(help="The member's name: lower-case letters, digits, dots and hyphens.")],
-    to: Annotated[Path, typer.Option(help="Where to write the two files.")] = Path(),
-    passphrase: Annotated[bool, typer.Option(help="Ask for a passphrase that encrypts the key file.")] = False,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The member: lower-case letters, digits, dots and hyphens.")
+    ],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the two files.")] = Path(),
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Ask for a passphrase that encrypts the key file.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make NAME.key, which stays with you, and NAME.pem, which you send to whoever founds the coalition."""
     if not is_member_name(name):
         raise UsageError(Code.USAGE, f"{name!r} is no member name", expected="such as leuven or st-mary.radiology")
     secret = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True) if passphrase else None
+    make_folder(to)
     keys = MemberKeys.from_entropy(secrets.token_bytes(ENTROPY_BYTES))
     key_file, enrolment_file = to / f"{name}.key", to / f"{name}.pem"
     write_key_file(key_file, keys, secret, salt=secrets.token_bytes(SALT_BYTES))

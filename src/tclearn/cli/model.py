@@ -12,13 +12,14 @@ from tclearn.cli.output import print_json, say, table, when
 from tclearn.coalition.block import Block
 from tclearn.coalition.quorum import quorum
 from tclearn.directory import CoalitionDirectory
-from tclearn.errors import Code, UsageError
+from tclearn.errors import Code, ParametersError, UsageError
 from tclearn.files import write_whole
 from tclearn.learning.parameters import Parameters
 from tclearn.limits import PARAMETERS_BYTES_MAX
 from tclearn.simulation.demo import revert_demo
+from tclearn.simulation.demo_options import SETTINGS
 
-app = typer.Typer(no_args_is_help=True, help="The models of the chain.")
+app = typer.Typer(no_args_is_help=True, help="List, get and revert the models of the chain.")
 
 
 @app.command("list")
@@ -47,10 +48,12 @@ def list_models(directory: Directory = Path("demo"), as_json: AsJson = False) ->
     )
 
 
-@app.command()
+@app.command(short_help="Write the model of a block into a file.")
 def get(
-    block: Annotated[int, typer.Argument(help="Index of the block.")],
-    to: Annotated[Path, typer.Option(help="The safetensors file to write.")] = Path("model.safetensors"),
+    block: Annotated[int, typer.Argument(metavar="BLOCK", help="Index of the block.")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, or a directory to put it in.")] = Path(
+        "model.safetensors"
+    ),
     directory: Directory = Path("demo"),
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +70,9 @@ def get(
         data = coalition.store.get(found.locator, size_max=PARAMETERS_BYTES_MAX)
         parameters = Parameters.from_bytes(data, layout=coalition.charter.model.layout)
     if parameters.digest != found.parameters:
-        raise UsageError(Code.PARAMETERS_DIGEST, f"the stored model of block {block} is not the one of the ledger")
+        raise ParametersError(Code.PARAMETERS_DIGEST, f"the stored model of block {block} is not the one of the ledger")
+    if to.is_dir():
+        to /= f"block-{block}.safetensors"
     write_whole(to, data)
     if as_json:
         print_json({"block": block, "file": str(to), "parameters": parameters.digest.hex(), "bytes": len(data)})
@@ -75,20 +80,29 @@ def get(
         say(f"{to}: block {block}, {len(data):,} bytes, parameters {parameters.digest.hex()}")
 
 
-@app.command()
+@app.command(short_help="Go back to an earlier model, in a demonstration.")
 def revert(
-    block: Annotated[int, typer.Argument(help="Index of the block whose model is to be restored.")],
-    member: Annotated[list[str], typer.Option(help="Who asks for it or approves it; repeat for each member.")],
+    block: Annotated[int, typer.Argument(metavar="BLOCK", help="Index of the block to go back to.")],
+    member: Annotated[
+        list[str], typer.Option(metavar="NAME", help="Who asks for it or approves it; repeat for each member.")
+    ],
     directory: Directory = Path("demo"),
     as_json: AsJson = False,
 ) -> None:
     """Ask that the model of an earlier block be restored; it is when two thirds of the members approve.
 
-    In a demonstration the keys of all members are at hand, so this speaks for those named with --member.
+    In this version for demonstrations only: there the keys of all members are at hand, and this speaks for those
+    named with --member.
     """
     with CoalitionDirectory.open(directory) as coalition:
         _block(coalition, block)
         needed = quorum(len(coalition.charter.members))
+    if not (directory / SETTINGS).is_file():
+        raise UsageError(
+            Code.USAGE,
+            f"{directory} holds no demonstration",
+            expected="a directory that `tclearn demo` has made: only there are all members' keys at hand",
+        )
     change, tip = revert_demo(directory, block, member)
     done = change.status == "done"
     if as_json:
@@ -102,7 +116,9 @@ def revert(
 def _block(coalition: CoalitionDirectory, index: int) -> Block:
     tip = coalition.state.tip
     if not 0 <= index <= tip:
-        raise UsageError(Code.USAGE, f"there is no block {index}", expected=f"0 to {tip}", remedy="tclearn model list")
+        raise UsageError(
+            Code.USAGE, f"there is no block {index}", expected=f"0 to {tip}", remedy="`tclearn model list` shows them"
+        )
     return coalition.state.block(index)
 
 

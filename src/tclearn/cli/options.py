@@ -7,6 +7,6 @@ from typing import Annotated
 
 import typer
 
-Directory = Annotated[Path, typer.Option("--dir", "-C", help="The coalition's directory.")]
+Directory = Annotated[Path, typer.Option("--dir", "-C", metavar="DIR", help="The coalition's directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Site = Annotated[Path, typer.Option("--site", help="The member's site.toml.")]
+Site = Annotated[Path, typer.Option("--site", metavar="FILE", help="The member's site.toml.")]

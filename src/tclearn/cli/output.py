@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -44,9 +45,22 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Se
     console.print(drawn)
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """A number of things: ``1 record``, ``2 records``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def natural(name: str) -> list[str | int]:
+    """A key that sorts names as people do: hospital-2 before hospital-10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
 def when(time_ms: int) -> str:
-    """A time for people, UTC."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """A time for people, UTC; a time that no calendar has, in milliseconds."""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):  # beyond the year 9999: whoever orders the ledger says what time it is
+        return f"{time_ms} ms"
 
 
 def show_error(error: TCLearnError, *, as_json: bool) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tclearn.cli.charter_text import setting
 from tclearn.cli.options import AsJson, Directory
-from tclearn.cli.output import print_json, say, table, when
+from tclearn.cli.output import count, natural, print_json, say, table, when
 from tclearn.directory import CoalitionDirectory
 from tclearn.ledger import Duty
+from tclearn.protocols.tclearn.calls import Change
 from tclearn.protocols.tclearn.governing import open_changes
 from tclearn.protocols.tclearn.history import Step, history
 from tclearn.protocols.tclearn.proposing import complete
@@ -30,7 +32,9 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
     with CoalitionDirectory.open(directory) as coalition:
         state, ledger, contract = coalition.state, coalition.ledger, coalition.contract
         now_ms = ledger.head(len(ledger)).time_ms
-        duties = [duty for member in state.members for duty in contract.duties(state, member, now_ms)]
+        duties = [
+            duty for member in sorted(state.members, key=natural) for duty in contract.duties(state, member, now_ms)
+        ]
         steps = history(state)
         done = complete(state, now_ms)
         changes = open_changes(state)
@@ -56,7 +60,7 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
         )
         return
     performance = f", {newest.performance:.4f} on the global test set" if newest and newest.performance else ""
-    say(f"{coalition.charter.name}: block {state.tip}{performance}, {len(ledger)} entries")
+    say(f"{coalition.charter.name}: block {state.tip}{performance}, {count(len(ledger), 'entry', 'entries')}")
     say("training is complete" if done else _waiting_headline(duties))
     if duties:
         table(
@@ -64,8 +68,7 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
             [(d.member, _WORDS.get(d.kind, d.kind), when(d.due_ms) if d.due_ms else "no deadline") for d in duties],
         )
     for change in changes:
-        wanted = f"back to block {change.change.target}" if change.change.values is None else str(change.change.values)
-        say(f"\nasked for by {change.asked_by}: {wanted}, approved by {', '.join(change.approvals)}")
+        say(f"\n{change.asked_by} asks for {_wanted(change.change)}; approved by {', '.join(change.approvals)}")
     if refused is not None:
         say(f"\nlast not accepted: {refused.member}, {refused.status}: {refused.reason}")
         if refused.ballots:
@@ -83,12 +86,18 @@ def _waiting_headline(duties: list[Duty]) -> str:
     return "waits for:" if duties else "waits for nobody: nobody has anything new to offer"
 
 
+def _wanted(change: Change) -> str:
+    if change.values is None:
+        return f"the model of block {change.target}"
+    return ", ".join(setting(name, value) for name, value in change.values.items())
+
+
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
 def _local(value: float | None, records: int) -> str:
-    return "" if value is None else f"{value:.4f} of {records}"
+    return "" if value is None else f"{value:.4f} on {records}"
 
 
 def _step(step: Step) -> dict[str, object]:

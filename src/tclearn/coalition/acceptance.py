@@ -28,20 +28,41 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """One of several tests of a rule, with its own verdict.
+
+    Attributes:
+        name: which test.
+        passed: whether it lets the candidate pass.
+        reason: the comparison in words and numbers, for people.
+    """
+
+    name: str
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """One validator's vote, as the rule gives it.
 
     Attributes:
         accepted: yes or no.
         reason: the comparison in words and numbers, for people.
+        guards: the rule's tests one by one, where it has several.
     """
 
     accepted: bool
     reason: str
+    guards: tuple[Guard, ...] = ()
 
 
 class AcceptanceRule(Protocol):
-    """Judges a candidate from one validator's evidence. Implementations are pure: no floats, no state."""
+    """Judges a candidate from one validator's evidence. Implementations are pure: no floats, no state.
+
+    A rule that judges by more than both performances has an attribute ``wants``: a set of ``evidence.CLASSES`` and
+    ``evidence.STEP``, which validators then measure, too.
+    """
 
     @property
     def name(self) -> str:
@@ -57,6 +78,11 @@ class AcceptanceRule(Protocol):
 
     def judge(self, evidence: Evidence, terms: Terms) -> Judgement:
         """Yes or no. The evidence compares the candidate with the model that ``reference`` chose."""
+
+
+def wanted(rule: AcceptanceRule) -> frozenset[str]:
+    """What validators must measure for a rule besides both performances."""
+    return frozenset(getattr(rule, "wants", ()))
 
 
 def merged(evidence: Evidence) -> tuple[Fraction, Fraction]:

@@ -37,6 +37,7 @@ class Vote(Record):
         on_global: its result on G, when it tested.
         on_local: its result on its L, when it has one and the charter publishes it.
         deviating: 1 when its result on G is not the one that the quorum agrees on.
+        objections: names of the acceptance rule's guards that its results did not pass, where the rule has guards.
     """
 
     member: MemberId
@@ -44,6 +45,7 @@ class Vote(Record):
     on_global: Paired | None = None
     on_local: Paired | None = None
     deviating: int = 0
+    objections: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

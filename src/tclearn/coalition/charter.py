@@ -14,7 +14,7 @@ from tclearn.coalition.faults import Faults
 from tclearn.coalition.learning_rate import LearningRate
 from tclearn.coalition.quantities import LOCAL_TEST, Number
 
-__all__ = ["Charter", "LearningRate"]
+__all__ = ["Charter", "LearningRate", "read_charter"]
 
 _LAMBDA: Final = Decimal("0.98")
 _LOCAL_TEST: Final = Decimal("0.10")
@@ -113,8 +113,7 @@ class Charter:
                 missing key, or a value that is not usable; all mistakes are listed.
         """
         faults = Faults()
-        values = read_tables(text, file, faults)
-        settled(values, faults)
+        values = read_charter(text, file, faults)
         faults.check()
         return cls(**values)
 
@@ -127,3 +126,17 @@ class Charter:
     def searches_steps(self) -> bool:
         """Whether proposers search for a step: ``step_search``, or what the acceptance rule has by default."""
         return self.acceptance != "paper" if self.step_search is None else self.step_search
+
+
+def read_charter(text: str, file: str, faults: Faults) -> dict[str, Any]:
+    """The fields of a ``Charter`` that a ``charter.toml`` sets; mistakes are noted, and fields that have one left out.
+
+    Args:
+        text: the file's content.
+        file: its name, for messages.
+        faults: collects the mistakes.
+
+    Raises:
+        CharterError: too large, or not TOML.
+    """
+    return settled(read_tables(text, file, faults), faults)

@@ -40,8 +40,21 @@ STOPS: Final = ("blocks", "until", "performance")
 _NEEDED: Final = (("coalition", "name"), ("coalition", "members"), ("model", "factory"), ("task", "metric"))
 _HYPERPARAMETERS: Final = "hyperparameters"
 
-# The time that tomllib takes grows with the square of the number of parts of a dotted key.
-_ENDLESS_KEY: Final = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){64}""")
+# What a TOML text is made of, as far as a dotted key goes: its dots, its parts, and whatever ends it. No token begins
+# within another, and a string that is not closed is one token, so that no text is looked at twice.
+_TOKENS: Final = re.compile(
+    r"""
+    (?P<dot>\.)
+    | (?P<end>
+        [^\w."'# \t-]++ | \#[^\n]*+
+        | \"{3} (?:[^"\\] | \\. | "(?!""))*+ (?:"{3,5}+)?+
+        | '{3} (?:[^'] | '(?!''))*+ (?:'{3,5}+)?+
+    )
+    | " (?:[^"\\\n] | \\.)*+ "?+ | ' [^'\n]*+ '?+ | [\w-]++ | [ \t]++
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_DOTS_MAX: Final = 63
 
 
 def read_tables(text: str, file: str, faults: Faults) -> dict[str, Any]:
@@ -115,9 +128,8 @@ def _parse(text: str, file: str) -> dict[str, Any]:
     size = len(text.encode(errors="surrogatepass"))
     if size > CHARTER_BYTES_MAX:
         raise CharterError(Code.TOO_LARGE, f"{file} has {size} bytes", expected=f"at most {CHARTER_BYTES_MAX}")
-    endless = _ENDLESS_KEY.search(text)
-    if endless:
-        line = text.count("\n", 0, endless.start()) + 1
+    line = endless_key(text)
+    if line is not None:
         raise CharterError(
             Code.CHARTER_SYNTAX, f"{file}: a dotted key without end (at line {line})", expected="table.key"
         )
@@ -134,6 +146,22 @@ def _parse(text: str, file: str) -> dict[str, Any]:
             expected='lines of the form key = "text" or key = 1',
             remedy="the format is described at https://toml.io",
         ) from None
+
+
+def endless_key(text: str) -> int | None:
+    """The line with a dotted key of very many parts; ``None``: there is none.
+
+    The time and the memory that ``tomllib`` takes grow with the square of the number of parts.
+    """
+    dots = 0
+    for token in _TOKENS.finditer(text):
+        if token.lastgroup == "end":
+            dots = 0
+        elif token.lastgroup == "dot":
+            dots += 1
+            if dots > _DOTS_MAX:
+                return text.count("\n", 0, token.start()) + 1
+    return None
 
 
 def _exact(text: str) -> Decimal:

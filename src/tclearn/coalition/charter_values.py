@@ -24,14 +24,21 @@ _MISSPELT: Final = 0.85
 
 
 def settled(fields: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
-    """The settled values of a charter's fields; mistakes are noted.
+    """The settled values of a charter's fields; mistakes are noted, and fields that have one left out.
 
     Args:
         fields: by name of the field; a missing one keeps its default. A field ``stop`` stands for stop conditions
             that could not be read and were noted already.
         faults: collects the mistakes.
     """
-    values = {field: _READERS[field](value, faults) for field, value in fields.items() if field != "stop"}
+    values = {}
+    for field, value in fields.items():
+        if field == "stop":
+            continue
+        before = len(faults)
+        read = _READERS[field](value, faults)
+        if len(faults) == before:
+            values[field] = read
     if "stop" not in fields and all(fields.get(stop) is None for stop in STOPS):
         faults.add(
             "[schedule] stop is missing",

@@ -57,8 +57,9 @@ def check_members(members: Sequence[MemberRecord], log_key: bytes, faults: Fault
         # A copied chain tip would let one member foretell another's part in the draws.
         shared = _repeated([value for _, value in values])
         if shared is not None:
-            whose = " and ".join(owner for owner, value in values if value == shared)
-            _member_fault(faults, f"{what} that is shared by {whose}", "each its own")
+            owners = [owner for owner, value in values if value == shared]
+            more = f" and {len(owners) - 3} more" if len(owners) > 3 else ""
+            _member_fault(faults, f"{what} that is shared by {' and '.join(owners[:3])}{more}", "each its own")
 
 
 def check_model(model: ModelTerms, faults: Faults) -> None:

@@ -9,6 +9,11 @@ from typing import Final
 from tclearn.records import Record
 
 MILLION: Final = 1_000_000
+CLASSES: Final = "classes"
+"""What a rule may want: answers counted class by class."""
+STEP: Final = "step"
+"""What a rule may want: the increment compared with those accepted before."""
+_CLASSES_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,65 @@ class Paired(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class ClassCounts(Record):
+    """Two models' answers to one question on G: is this record of the class or not?
+
+    Attributes:
+        size: records of the class.
+        lost: records, of any class, on which the reference is right about it and the candidate wrong.
+        gained: the other way round.
+    """
+
+    size: int
+    lost: int
+    gained: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Record):
+    """An increment Δ beside those accepted lately.
+
+    Attributes:
+        relative_ppm: ‖Δ‖ in millionths of their median norm; absent while there are none.
+        likeness_ppm: the largest |cos(Δ, Δ_j)| in millionths; absent while there are none, or where Δ is 0.
+    """
+
+    relative_ppm: int | None = None
+    likeness_ppm: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence(Record):
     """A validator's measurement of a candidate (Lugan et al. 2019, §III.A, figure 1).
 
     Attributes:
         on_global: on the global test set G, which all members share.
         on_local: on the validator's own local test set L; ``None`` while it has none.
+        classes: on G class by class, where the acceptance rule wants it and the metric has classes.
+        step: the increment itself, where the acceptance rule wants it.
     """
 
     on_global: Paired
     on_local: Paired | None = None
+    classes: tuple[ClassCounts, ...] | None = None
+    step: Step | None = None
+
+    def fault(self, metric: str, wants: frozenset[str]) -> str | None:
+        """Why these numbers cannot be a measurement under a charter; ``None`` when they can.
+
+        Args:
+            metric: what the charter has measured.
+            wants: what its acceptance rule wants.
+        """
+        if (self.step is not None) != (STEP in wants):
+            return "the increment is compared exactly when the acceptance rule wants it"
+        counted = CLASSES in wants and metric in ("accuracy", "macro_f1")
+        if (self.classes is not None) != counted:
+            return "classes are counted exactly when the acceptance rule wants it"
+        for number, each in enumerate(self.classes or ()):
+            if each.size > self.on_global.n or each.lost + each.gained > self.on_global.n:
+                return f"class {number} has more records than G"
+        if len(self.classes or ()) > _CLASSES_MAX:
+            return f"more than {_CLASSES_MAX} classes"
+        local = self.on_local
+        return self.on_global.fault(metric) or (local.fault(metric) if local else None)

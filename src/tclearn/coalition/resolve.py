@@ -10,6 +10,7 @@ from tclearn.coalition import quantities
 from tclearn.coalition.arguments import argument_text
 from tclearn.coalition.charter import Charter
 from tclearn.coalition.charter_values import until_ms
+from tclearn.coalition.checks import check_governance, check_members
 from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.faults import Faults, did_you_mean, shown
 from tclearn.coalition.learning_rate import LearningRate
@@ -65,18 +66,19 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
     Raises:
         CharterError: the parts do not fit together, or give a charter that is not usable; mistakes are named by key.
     """
-    _check_global_test(charter, global_test)
+    members = sorted(members, key=lambda member: member.id)
     faults = Faults()
-    options = _hyperparameters(charter, hyperparameters, faults)
-    governed = _governance(charter, options)
+    check_global_test(charter, global_test, faults)
+    check_parts(charter, faults, members=members, log_key=log_key, hyperparameters=hyperparameters)
     faults.check()
+    options = _hyperparameters(charter, hyperparameters, faults)
     resolved = ResolvedCharter(
         format=FORMAT,
         name=charter.name,
         protocol=charter.protocol,
         level=charter.level,
         contracts=CONTRACTS[charter.protocol],
-        members=tuple(sorted(members, key=lambda member: member.id)),
+        members=tuple(members),
         log_key=log_key,
         model=ModelTerms(
             factory=factory_name(charter.model),
@@ -97,7 +99,7 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
         trainer=charter.trainer,
         step_search=int(charter.searches_steps),
         hyperparameters=options,
-        governance=governed,
+        governance=_governance(charter, options),
         data_key=data_key_digest(data_key),
         learning_rate=_learning_rate(charter),
     )
@@ -105,6 +107,39 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
     if size > CHARTER_BYTES_MAX:
         raise CharterError(Code.TOO_LARGE, f"a charter of {size} bytes", expected=f"at most {CHARTER_BYTES_MAX}")
     return resolved
+
+
+def check_parts(
+    charter: Charter,
+    faults: Faults,
+    *,
+    members: Iterable[MemberRecord] | None,
+    log_key: bytes,
+    hyperparameters: Mapping[str, int] | None,
+) -> None:
+    """Note where a charter does not fit its members and its trainer, all at once; see ``resolve`` for the arguments.
+
+    ``None`` stands for what could not be had: nothing is said about it.
+    """
+    options = None if hyperparameters is None else _hyperparameters(charter, hyperparameters, faults)
+    rights = _governance(charter, options or {})
+    names: Iterable[str] = rights.may_propose_revert
+    if members is not None:
+        members = sorted(members, key=lambda member: member.id)
+        names = [member.id for member in members]
+        check_members(members, log_key, faults)
+    check_governance(rights, rights.may_change if options is None else options, names, faults)
+
+
+def check_global_test(charter: Charter, found: Digest, faults: Faults) -> None:
+    """Note that the global test set at hand is not the one that the charter names."""
+    if charter.global_test_set not in (None, f"blake3:{found.hex()}"):
+        faults.add(
+            f"[task] global_test_set is {charter.global_test_set}, the set at hand is blake3:{found.hex()}",
+            "the same set at every member",
+            "compare the files with whoever made the set; `tclearn data digest` prints the digest",
+            Code.CHARTER_MISMATCH,
+        )
 
 
 def data_key_digest(key: bytes) -> Digest:
@@ -115,16 +150,6 @@ def data_key_digest(key: bytes) -> Digest:
 def factory_name(model: str | Callable[..., Any]) -> str:
     """``"module:callable"`` of a model factory."""
     return model if isinstance(model, str) else f"{model.__module__}:{model.__qualname__}"
-
-
-def _check_global_test(charter: Charter, found: Digest) -> None:
-    if charter.global_test_set not in (None, f"blake3:{found.hex()}"):
-        raise CharterError(
-            Code.CHARTER_MISMATCH,
-            f"[task] global_test_set is {charter.global_test_set}, the set at hand is blake3:{found.hex()}",
-            expected="the same set at every member",
-            remedy="compare the files with whoever made the set; `tclearn data digest` prints the digest",
-        )
 
 
 def _schedule(charter: Charter) -> ScheduleTerms:

@@ -118,7 +118,7 @@ class ScheduleTerms(Record):
         seal_ms: how long a general may take to seal, and again to be endorsed.
         minimum_batch: records that a contribution must have at least.
         attempts: committees drawn for one candidate before it expires undecided.
-        stop_blocks: stop at this height.
+        stop_blocks: stop after so many accepted increments; reverts do not count.
         stop_until_ms: stop at this ledger time, milliseconds since 1970.
         stop_performance_ppm: stop at this performance on G.
     """

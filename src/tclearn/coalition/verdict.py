@@ -31,10 +31,13 @@ class Verdict(Record):
     evidence: Evidence | None = None
     vote: int | None = None
 
-    def fault(self, *, metric: str, global_n: int, local_counts: bool) -> str | None:
+    def fault(
+        self, *, metric: str, global_n: int, local_counts: bool, wants: frozenset[str] = frozenset()
+    ) -> str | None:
         """Why this cannot be a verdict under a charter; ``None`` when it can.
 
         Args:
+            wants: what the acceptance rule wants to have measured besides both performances.
             metric: what the charter has measured.
             global_n: number of records of the global test set.
             local_counts: whether counts on L are published (else only the vote is).
@@ -49,8 +52,7 @@ class Verdict(Record):
             return "a vote is 0 or 1 and stands in place of the counts on L"
         if self.evidence.on_global.n != global_n:
             return f"the global test set has {global_n} records, not {self.evidence.on_global.n}"
-        local = self.evidence.on_local
-        return self.evidence.on_global.fault(metric) or (local.fault(metric) if local else None)
+        return self.evidence.fault(metric, wants)
 
 
 def commitment(

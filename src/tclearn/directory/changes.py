@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tclearn.agents.loop import sequence_number
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import AgentError, Code, UsageError
 from tclearn.identity import Signer
@@ -32,20 +33,27 @@ def ask_for_revert(ledger: Ledger[State], coalition: Digest, signer: Signer, tar
     state = ledger.state()
     member = _member(state, signer)
     same = [change for change in open_changes(state) if change.status == "asked" and change.change.target == target]
+    if same and member in same[0].approvals:
+        raise AgentError(
+            Code.REFUSED,
+            f"{member} has already approved going back to block {target}",
+            expected="a member that has not",
+            remedy="`tclearn status` shows who has",
+        )
     asked = Change(REVERT, state.tip + 1, target=target)
     said = call(Approve(change_id(same[0].change))) if same else call(Request(asked))
     transaction = Transaction.signed(
         signer,
         coalition,
         said,
-        sequence=ledger.next_sequence(signer.public),
+        sequence=sequence_number(ledger.next_sequence(signer.public), said),
         expires_ms=ledger.time_ms() + TRANSACTION_LIFETIME_MS,
     )
     outcome = ledger.outcome(ledger.submit(transaction))
     if outcome is not None and outcome.code:
         raise AgentError(
             Code.REFUSED,
-            f"the coalition's rules refuse {member}'s wish to go back to block {target}: {outcome.reason}",
+            f"the coalition's rules do not let {member} ask to go back to block {target}: {outcome.reason}",
             remedy="`tclearn model list` shows the blocks",
         )
     change = ledger.state().change(change_id(same[0].change if same else asked))

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final, Self
 
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.directory.reading import check_file, read_file
 from tclearn.errors import AgentError, CharterError, Code, MessageError, StorageError, UnreachableError, UsageError
 from tclearn.files import make_folder, write_whole, writing
 from tclearn.identity import Signer
 from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.export import write_export
-from tclearn.limits import CHARTER_BYTES_MAX
+from tclearn.limits import CHARTER_BYTES_MAX, KEY_FILE_BYTES_MAX
 from tclearn.protocols.tclearn import contract
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.state import State
@@ -95,23 +96,22 @@ class CoalitionDirectory:
         """Open for reading, also while another process writes.
 
         Raises:
-            UnreachableError: there is no coalition in this directory.
+            UnreachableError: there is no coalition in this directory, or its ledger is not there.
             StorageError: the charter or the ledger is not usable.
         """
         file = path / CHARTER
-        if not file.is_file():
+        try:
+            data = read_file(file, CHARTER_BYTES_MAX, "")
+        except UnreachableError:
             raise UnreachableError(
-                Code.LEDGER_FILE,
+                Code.FILE_MISSING,
                 f"there is no coalition in {path}",
                 expected=f"a directory with {CHARTER} and {LEDGER}",
                 remedy="name it with --dir; `tclearn demo` and `tclearn coalition new` make one",
-            )
-        if file.stat().st_size > CHARTER_BYTES_MAX:
-            raise StorageError(Code.TOO_LARGE, f"{file} is no charter", expected=f"at most {CHARTER_BYTES_MAX} bytes")
+            ) from None
+        check_file(path / LEDGER, "restore it from a copy")  # not opened: closing would drop SQLite's locks
         try:
-            charter = ResolvedCharter.from_bytes(file.read_bytes())
-        except OSError as error:
-            raise StorageError(Code.LEDGER_FILE, f"{file} cannot be read: {error.strerror}") from error
+            charter = ResolvedCharter.from_bytes(data)
         except (MessageError, CharterError) as error:
             raise StorageError(
                 Code.LEDGER_FILE, f"{file} is no charter: {error.what}", remedy="restore it from a copy"
@@ -141,7 +141,8 @@ class CoalitionDirectory:
             The checkpoint that ends the record.
 
         Raises:
-            StorageError: the log's key is not here, or the file cannot be written.
+            UnreachableError: the log's key is not here.
+            StorageError: the log's key is not the charter's, or the file cannot be written.
         """
         with writing(target) as stream:
             return write_export(stream, self.charter.encode(), self.ledger, self.log_key())
@@ -150,7 +151,8 @@ class CoalitionDirectory:
         """The key that signs the ledger's heads; only the computer that runs the ledger has it.
 
         Raises:
-            StorageError: it is not here, or not the charter's.
+            UnreachableError: it is not here.
+            StorageError: it cannot be read, or is not the charter's.
         """
         signer = Signer(self._secret(LOG_KEY))
         if signer.public != self.charter.log_key:
@@ -161,7 +163,8 @@ class CoalitionDirectory:
         """The key of the data IDs, 32 bytes.
 
         Raises:
-            StorageError: it is not here.
+            UnreachableError: it is not here.
+            StorageError: it cannot be read, or is no key.
         """
         return self._secret(DATA_KEY)
 
@@ -179,17 +182,15 @@ class CoalitionDirectory:
 
     def _secret(self, name: str) -> bytes:
         file = self.path / name
+        content = read_file(file, KEY_FILE_BYTES_MAX, "run this where the file is kept, or restore it")
         try:
-            secret = bytes.fromhex(file.read_text(encoding="ascii").strip())
-        except (OSError, ValueError) as error:
-            raise StorageError(
-                Code.KEY_FILE,
-                f"{file} is missing or is no key",
-                expected="64 hexadecimal digits",
-                remedy="run this where the coalition's ledger is kept, or restore the file",
-            ) from error
+            secret = bytes.fromhex(content.decode("ascii").strip())
+        except ValueError:
+            secret = b""
         if len(secret) != 32:
-            raise StorageError(Code.KEY_FILE, f"{file} is no key", expected="64 hexadecimal digits")
+            raise StorageError(
+                Code.KEY_FILE, f"{file} is no key", expected="64 hexadecimal digits", remedy="restore it from a copy"
+            )
         return secret
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tclearn.coalition.admission import admitted
-from tclearn.coalition.charter import Charter
+from tclearn.coalition.charter import Charter, read_charter
 from tclearn.coalition.evidence import Evidence
-from tclearn.coalition.resolve import resolve
+from tclearn.coalition.faults import Faults
+from tclearn.coalition.resolve import check_global_test, check_parts, resolve
 from tclearn.coalition.terms import MemberRecord
 from tclearn.directory.coalition import CoalitionDirectory
+from tclearn.directory.reading import read_file
 from tclearn.directory.site import SiteFile
-from tclearn.errors import CharterError, Code, DataError, UnreachableError, UsageError
+from tclearn.errors import CharterError, Code, DataError, MessageError, TCLearnError, UsageError
 from tclearn.extensions import load
 from tclearn.identity import Signer
 from tclearn.identity.enrolment import read_enrolment
@@ -24,10 +27,11 @@ from tclearn.learning.data_ids import data_set_digest, digest_text
 from tclearn.learning.member import Inventory, MemberTrainer
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records, materialise
-from tclearn.learning.source import check_source, load_factory, source_digest
+from tclearn.learning.source import Factory, check_source, load_factory, source_digest
 from tclearn.learning.trainer import LocalData, Recipe, Task
 from tclearn.limits import CHARTER_BYTES_MAX, KEY_FILE_BYTES_MAX, PARAMETERS_BYTES_MAX
 
+T = TypeVar("T")
 GLOBAL_TEST = "the global test set"
 
 
@@ -42,6 +46,9 @@ class Secrets:
 def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets, now: datetime) -> CoalitionDirectory:
     """Resolve a charter and make the coalition's directory.
 
+    All mistakes are looked for before one is reported: those in the file; then in the files, the code and the rule that
+    it names; and, when the file itself has none, those that show only when the parts are put together.
+
     Args:
         charter_file: the ``charter.toml``; the members' ``.pem`` files are looked for beside it.
         site: names the global test set, and on what to compute.
@@ -50,40 +57,48 @@ def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets,
         now: the time, with its zone.
 
     Raises:
-        CharterError: the charter, the model or a member's file is not usable.
+        CharterError: the charter, the model or a member's file is not usable; all mistakes are listed.
+        UsageError: ``site.toml`` is not usable, or something is in the directory already.
         DataError: the global test set is not usable.
+        UnreachableError: there is no such charter.
+        StorageError: the charter cannot be read, or the directory cannot be made.
     """
-    charter = Charter.from_toml(_text(charter_file), file=str(charter_file))
-    members = [_member(charter_file.parent / name, now) for name in charter.members]
-    recipe = _recipe(charter.trainer, site)
-    records = _global_test(site)
-    task = Task(
-        model=load_factory(charter.model),
-        arguments=charter.arguments,
-        metric=charter.metric,
-        global_test=records,
-        local_share=charter.local_share_ppm,
-        data_key=secrets.data,
-        step_search=charter.searches_steps,
-    )
-    initial = recipe.bind(task, LocalData(None)).initial(charter.seed)
     log_key = Signer(secrets.log)
+    mistakes = _Mistakes()
+    written = read_charter(_text(charter_file), str(charter_file), mistakes)
+    sound = not mistakes
+    mistakes.tried(lambda: _check_new(target))
+    members = _members(written.get("members", ()), charter_file.parent, now, mistakes)
+    recipe = mistakes.tried(lambda: _recipe(written.get("trainer", Charter.trainer), site))
+    rule = written.get("acceptance", Charter.acceptance)
+    mistakes.tried(lambda: _extension("tclearn.acceptance", "[acceptance] rule", rule))
+    factory = mistakes.tried(lambda: load_factory(written["model"])) if "model" in written else None
+    if not sound:
+        mistakes.check()
+    charter = Charter(**written)
+    defaults = None if recipe is None else mistakes.tried(recipe.hyperparameters)
+    check_parts(charter, mistakes, members=members, log_key=log_key.public, hyperparameters=defaults)
+    records = mistakes.tried(lambda: _global_test(site))
+    if records is not None:
+        check_global_test(charter, data_set_digest(records), mistakes)
+    initial = None
+    if recipe is not None and factory is not None and records is not None:
+        initial = mistakes.tried(lambda: _initial(charter, recipe, factory, records, secrets.data))
+    mistakes.check()
+    if members is None or recipe is None or factory is None or records is None or initial is None:
+        raise TypeError("a mistake that was not noted")
     resolved = resolve(
         charter,
         members=members,
         log_key=log_key.public,
         layout=initial.layout,
         initial=initial.digest,
-        source=source_digest(task.model),
+        source=source_digest(factory),
         global_test=data_set_digest(records),
         global_n=len(records),
         hyperparameters=recipe.hyperparameters(),
         data_key=secrets.data,
     )
-    if target.exists() and any(target.iterdir()):
-        raise CharterError(
-            Code.CHARTER_VALUE, f"{target} is not empty", expected="a new directory", remedy="name another with --dir"
-        )
     return CoalitionDirectory.make(
         target, resolved, log_key=log_key, data_key=secrets.data, clock=lambda: int(now.timestamp() * 1000)
     )
@@ -109,6 +124,7 @@ def check_data(coalition: CoalitionDirectory, site: SiteFile) -> DataCheck:
 
     Raises:
         CharterError: the model code here is not what the charter says.
+        UsageError: ``site.toml`` is not usable.
         DataError: the data are not usable, or the global test set is another one.
         StorageError: the newest model is not here.
     """
@@ -146,46 +162,103 @@ def check_data(coalition: CoalitionDirectory, site: SiteFile) -> DataCheck:
     return DataCheck(inventory, trainer.measure(model, model, used), newest.index)
 
 
+class _Mistakes(Faults):
+    """Mistakes of a charter and of what it names; one that stays alone is raised as it was found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raised: list[TCLearnError] = []
+
+    def tried(self, attempt: Callable[[], T]) -> T | None:
+        """What an attempt gives; ``None`` when it fails, which is noted."""
+        try:
+            return attempt()
+        except TCLearnError as error:
+            self._raised.append(error)
+            self.add(error.what, error.expected, error.remedy, error.code)
+            return None
+
+    def check(self) -> None:
+        """Raise what was found; returns nothing when nothing was."""
+        if self._raised and len(self) == 1:
+            raise self._raised[0]
+        super().check()
+
+
 def _text(path: Path) -> str:
-    if not path.is_file():
-        raise UnreachableError(Code.CHARTER_SYNTAX, f"no file {path}", remedy="name the charter.toml")
-    if path.stat().st_size > CHARTER_BYTES_MAX:
-        raise CharterError(Code.TOO_LARGE, f"{path} is too large", expected=f"at most {CHARTER_BYTES_MAX} bytes")
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path, CHARTER_BYTES_MAX, "name the charter.toml").decode()
     except UnicodeDecodeError as error:
-        raise CharterError(Code.CHARTER_SYNTAX, f"{path} is not text: {error}", expected="TOML in UTF-8") from error
+        raise CharterError(Code.CHARTER_SYNTAX, f"{path} is not text", expected="TOML in UTF-8") from error
+
+
+def _check_new(target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir() or any(target.iterdir()):
+        what = "is not empty" if target.is_dir() else "is a file"
+        raise UsageError(Code.USAGE, f"{target} {what}", expected="a new directory", remedy="name another with --dir")
+
+
+def _members(names: Iterable[str], folder: Path, now: datetime, mistakes: _Mistakes) -> list[MemberRecord] | None:
+    tried = [mistakes.tried(partial(_member, folder / name, now)) for name in names]
+    members = [member for member in tried if member is not None]
+    return members if len(members) == len(tried) else None
 
 
 def _member(path: Path, now: datetime) -> MemberRecord:
-    if not path.is_file():
+    try:
+        return admitted(read_enrolment(read_file(path, KEY_FILE_BYTES_MAX, ""), now, place=str(path)))
+    except TCLearnError as error:
+        damaged = isinstance(error, MessageError)
         raise CharterError(
-            Code.CHARTER_MEMBER,
-            f"[coalition] members: no file {path}",
-            expected="the .pem file that `tclearn member new` made at the member",
-        )
-    with path.open("rb") as stream:
-        enrolment = read_enrolment(stream.read(KEY_FILE_BYTES_MAX + 1), now, place=str(path))
-    return admitted(enrolment)
+            error.code if damaged else Code.CHARTER_MEMBER,
+            f"[coalition] members: {error.what}",
+            expected=error.expected if damaged else "the .pem file that `tclearn member new` made at the member",
+            remedy=error.remedy if damaged else "",
+        ) from error
+
+
+def _initial(charter: Charter, recipe: Recipe, factory: Factory, records: Records, data_key: bytes) -> Parameters:
+    task = Task(
+        model=factory,
+        arguments=charter.arguments,
+        metric=charter.metric,
+        global_test=records,
+        local_share=charter.local_share_ppm,
+        data_key=data_key,
+        step_search=charter.searches_steps,
+    )
+    return recipe.bind(task, LocalData(None)).initial(charter.seed)
 
 
 def _recipe(trainer: str, site: SiteFile) -> Recipe:
-    make: Callable[..., Recipe] = load("tclearn.trainers", trainer)
+    make: Callable[..., Recipe] = _extension("tclearn.trainers", "[model] trainer", trainer)
     options: Mapping[str, Any] = site.options()
     unknown = [name for name in options if name not in signature(make).parameters]
     if unknown:
         raise UsageError(
-            Code.USAGE, f"site.toml: the trainer {trainer!r} takes no {unknown[0]}", remedy=f"leave {unknown[0]} out"
+            Code.USAGE, f"{site.path}: the trainer {trainer!r} takes no {unknown[0]}", remedy=f"leave {unknown[0]} out"
         )
-    return make(**options)
+    try:
+        return make(**options)
+    except UsageError as error:
+        raise UsageError(error.code, f"{site.path}: {error.what}", expected=error.expected) from error
+
+
+def _extension(group: str, key: str, name: str) -> Any:
+    try:
+        return load(group, name)
+    except CharterError as error:
+        raise CharterError(error.code, f"{key}: {error.what}", expected=error.expected, remedy=error.remedy) from error
 
 
 def _global_test(site: SiteFile) -> Records:
     source = site.source("global_test")
     if source is None:
-        raise DataError(
-            Code.DATA_MISSING,
-            "site.toml names no global test set",
+        raise UsageError(
+            Code.USAGE,
+            f"{site.path} names no global test set",
             expected='global_test = "module:callable"',
             remedy="add it; every member needs the same set",
         )

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tclearn.coalition.faults import did_you_mean
-from tclearn.errors import Code, UnreachableError, UsageError
+from tclearn.coalition.charter_file import endless_key
+from tclearn.coalition.faults import did_you_mean, shown
+from tclearn.directory.reading import read_file
+from tclearn.errors import CharterError, Code, UsageError
 from tclearn.learning.source import load_factory
 from tclearn.limits import CHARTER_BYTES_MAX
 
+_WORDS: Final[Mapping[type, str]] = {str: "text, in quotation marks", int: "a whole number"}
 _TYPES: Final[Mapping[str, type]] = {"data": str, "global_test": str, "local_test": str, "device": str, "threads": int}
 
 
@@ -26,6 +29,7 @@ class SiteFile:
         local_test: ``"module:callable"`` that gives a local test set; ``None``: it grows from contributions.
         device: where to compute, as the trainer takes it.
         threads: CPU threads of the trainer.
+        path: the file that says so, for messages.
     """
 
     data: str | None = None
@@ -33,6 +37,7 @@ class SiteFile:
     local_test: str | None = None
     device: str | None = None
     threads: int | None = None
+    path: Path = Path("site.toml")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -40,42 +45,59 @@ class SiteFile:
 
         Raises:
             UnreachableError: there is no such file.
+            StorageError: it cannot be read.
             UsageError: it is not TOML, or has an unknown key or a value of another type.
         """
-        if not path.is_file():
-            raise UnreachableError(
-                Code.USAGE,
-                f"no file {path}",
-                remedy='write one: data = "module:callable", global_test = "module:callable"',
-            )
-        if path.stat().st_size > CHARTER_BYTES_MAX:
-            raise UsageError(Code.TOO_LARGE, f"{path} is too large", expected=f"at most {CHARTER_BYTES_MAX} bytes")
+        remedy = 'write one: data = "module:callable", global_test = "module:callable"'
+        data = read_file(path, CHARTER_BYTES_MAX, remedy)
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(Code.USAGE, f"{path}: {error}", expected="TOML") from error
+            text = data.decode()
+            if (line := endless_key(text)) is not None:
+                raise ValueError(f"a dotted key without end (at line {line})")
+            values = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
+            reason = "is not text" if isinstance(error, UnicodeDecodeError) else f"is not TOML: {str(error)[:200]}"
+            raise UsageError(Code.USAGE, f"{path} {reason}", expected='lines of the form key = "text"') from error
         for key, value in values.items():
             if key not in _TYPES:
                 raise UsageError(
                     Code.USAGE,
-                    f"{path}: unknown key {key!r}",
+                    f"{path} has the unknown key {shown(key)}",
                     expected=", ".join(_TYPES),
                     remedy=did_you_mean(key, _TYPES),
                 )
             if type(value) is not _TYPES[key]:
-                raise UsageError(Code.USAGE, f"{path}: {key} is {value!r}", expected=_TYPES[key].__name__)
-        return cls(**values)
+                raise UsageError(Code.USAGE, f"{path}: {key} is {shown(value)}", expected=_WORDS[_TYPES[key]])
+        return cls(**values, path=path)
 
     def source(self, key: str) -> Any:
         """The callable behind ``data``, ``global_test`` or ``local_test``; ``None`` where the key is not given.
 
         Raises:
-            CharterError: it cannot be imported.
+            UsageError: it cannot be imported.
         """
         reference = getattr(self, key)
-        return None if reference is None else load_factory(reference)
+        return None if reference is None else load_source(reference, f"{self.path}: {key}")
 
     def options(self) -> dict[str, Any]:
         """What of this a trainer is made with."""
         given = {"device": self.device, "threads": self.threads}
         return {name: value for name, value in given.items() if value is not None}
+
+
+def load_source(reference: str, place: str) -> Any:
+    """The callable that gives a data set.
+
+    Args:
+        reference: ``"module:callable"``.
+        place: where the user wrote it, for messages (``"site.toml: data"``).
+
+    Raises:
+        UsageError: it cannot be imported, or is not callable.
+    """
+    try:
+        return load_factory(reference)
+    except CharterError as error:
+        what = error.what.removeprefix("[model] factory ")
+        expected = '"module:callable" of a function that gives a data set'
+        raise UsageError(Code.USAGE, f"{place} {what}", expected=expected, remedy=error.remedy) from error

@@ -8,16 +8,18 @@ for libsodium to say (see ``tclearn.identity.keys``).
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from tclearn.encoding import Digest, MemberId
@@ -132,10 +134,13 @@ def read_certificate(der: bytes) -> x509.Certificate:
         MessageError: the bytes are not a certificate of version 3.
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        # Names, extensions and keys are decoded when they are first asked for; a malformed one shows here.
-        decoded = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        with warnings.catch_warnings():
+            # What the library takes with a warning today, it refuses tomorrow.
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            certificate = x509.load_der_x509_certificate(der)
+            # Names, extensions and keys are decoded when they are first asked for; a malformed one shows here.
+            decoded = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
+    except Exception:  # noqa: BLE001 - the library raises many kinds; each of them means: not a certificate
         raise _not_a_certificate() from None
     if certificate.version is not x509.Version.v3 or certificate.public_bytes(Encoding.DER) != der or not all(decoded):
         raise _not_a_certificate()

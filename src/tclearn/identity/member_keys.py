@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -122,7 +121,7 @@ def _load(der: bytes, passphrase: bytes | None, place: str) -> object:
     # `from None` below: the context of these errors could carry what was decrypted.
     try:
         return load_der_private_key(der, passphrase)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except Exception:  # noqa: BLE001 - many kinds, InternalError where OpenSSL has no word for it; all mean: no such key
         if passphrase is None:
             raise _refused(f"{place} does not hold two private keys") from None
         raise UsageError(Code.KEY_FILE, f"{place}: this passphrase does not open it", remedy="try again") from None

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tclearn.coalition.evidence import ClassCounts
 from tclearn.encoding import Digest
 from tclearn.learning import metrics
 from tclearn.learning.metrics import Score
@@ -93,6 +94,10 @@ class TestSet:
                 self._scores.popitem(last=False)
         self._scores.move_to_end(digest)
         return self._scores[digest]
+
+    def by_class(self, reference: Score, candidate: Score) -> tuple[ClassCounts, ...] | None:
+        """Two scores on these records, class by class; ``None`` where the metric has no classes."""
+        return metrics.by_class(reference, candidate, self._targets)
 
     def _measured(self, parameters: Parameters) -> Score | None:
         parameters.check(self._learner.layout)

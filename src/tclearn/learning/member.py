@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from tclearn.coalition.evidence import Evidence
+from tclearn.coalition.evidence import CLASSES, Evidence
 from tclearn.errors import Code, DataError
 from tclearn.learning.contribution import Holding, Portion
 from tclearn.learning.data_ids import data_ids
@@ -133,7 +133,11 @@ class MemberTrainer:
                 )
             local = self._local_test(used)
             here = (local.score(reference), local.score(candidate)) if local else (None, None)
-            return Evidence(first.paired(second), here[0].paired(here[1]) if here[0] and here[1] else None)
+            return Evidence(
+                on_global=first.paired(second),
+                on_local=here[0].paired(here[1]) if here[0] and here[1] else None,
+                classes=self._global_test.by_class(first, second) if CLASSES in self._task.wants else None,
+            )
 
     def model(self, parameters: Parameters) -> Any:
         """The parameters in the framework's form; a copy."""

@@ -24,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tclearn.coalition.evidence import MILLION, Paired
+from tclearn.coalition.evidence import MILLION, ClassCounts, Paired
 from tclearn.errors import CharterError, Code, DataError
 
 METRICS: Final = ("accuracy", "macro_f1", "auc", "dice")
@@ -40,12 +40,14 @@ class Score:
         scale: what ``value`` is a fraction of: ``n`` for accuracy, else 1,000,000.
         value: 0 to ``scale``.
         right: which records were answered right, ``(n,) bool``; ``None`` where that has no meaning.
+        given: the class each record was answered with, ``(n,)``, -1 for none; ``None`` where that has no meaning.
     """
 
     n: int
     scale: int
     value: int
     right: NDArray[np.bool_] | None = None
+    given: NDArray[np.int32] | None = None
 
     @property
     def performance(self) -> Fraction:
@@ -59,6 +61,23 @@ class Score:
             lost = int((self.right & ~candidate.right).sum())
             gained = int((~self.right & candidate.right).sum())
         return Paired(self.n, self.scale, self.value, candidate.value, lost, gained)
+
+
+def by_class(reference: Score, candidate: Score, targets: NDArray[Any]) -> tuple[ClassCounts, ...] | None:
+    """Two models' answers on the same records, class by class, each against the rest.
+
+    Returns:
+        The counts of every class up to the highest among targets and answers; ``None`` where the metric has none.
+    """
+    if reference.given is None or candidate.given is None:
+        return None
+    labels = _labels(targets)
+    counts = []
+    for number in range(int(max(labels.max(), reference.given.max(), candidate.given.max())) + 1):
+        wanted = labels == number
+        first, second = ((score.given == number) == wanted for score in (reference, candidate))
+        counts.append(ClassCounts(int(wanted.sum()), int((first & ~second).sum()), int((~first & second).sum())))
+    return tuple(counts)
 
 
 def check_metric(metric: str) -> None:
@@ -175,10 +194,11 @@ def score(metric: str, given: NDArray[Any], targets: NDArray[Any]) -> Score | No
     if metric == "auc":
         return _auc(given, labels)
     void = bool((given == _NO_ANSWER).any())
+    classes = np.full(n, _NO_ANSWER, dtype=np.int32) if void else given.astype(np.int32)
     if metric == "macro_f1":
-        return Score(n, MILLION, 0 if void else round(_macro_f1(given, labels) * MILLION))
-    right = np.zeros(n, dtype=np.bool_) if void else given == labels
-    return Score(n, n, int(right.sum()), right)
+        return Score(n, MILLION, 0 if void else round(_macro_f1(given, labels) * MILLION), None, classes)
+    right = classes == labels
+    return Score(n, n, int(right.sum()), right, classes)
 
 
 def nothing_right(metric: str, targets: NDArray[Any]) -> Score | None:

@@ -53,7 +53,10 @@ class Trainer(Protocol):
         """Train from ``start`` on records not used yet; ``None``: nothing new to offer."""
 
     def measure(self, reference: Parameters, candidate: Parameters, used: Container[DataId]) -> Evidence:
-        """Measure both models on G and on this member's L (its put-aside records whose IDs are in ``used``)."""
+        """Measure both models on G and on this member's L (its put-aside records whose IDs are in ``used``).
+
+        The increment itself (``Evidence.step``) is not the trainer's to measure.
+        """
 
     def model(self, parameters: Parameters) -> Any:
         """The parameters in the form the user's framework takes (a state dict, a fitted estimator)."""
@@ -71,6 +74,7 @@ class Task:
         local_share: share of each contribution that is put aside for L, millionths.
         data_key: key of the data IDs (32 bytes).
         step_search: try M + a·Δ for a in {1, .6, .35, .2} on the member's own hold-out before proposing.
+        wants: what the acceptance rule wants to have measured besides both performances.
     """
 
     model: Callable[..., Any]
@@ -80,6 +84,7 @@ class Task:
     local_share: int = 100_000
     data_key: bytes = field(default=bytes(32), repr=False)
     step_search: bool = True
+    wants: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

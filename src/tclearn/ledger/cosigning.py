@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from tclearn.encoding import Digest, MemberId
+from tclearn.errors import Code, MessageError
 from tclearn.identity import PublicKey, Signer, verify
 from tclearn.ledger.checkpoint import COSIGNATURE, Note, SignatureLine, body, key_id, origin
 from tclearn.ledger.contract import Head, View
@@ -90,6 +91,27 @@ def cosigned_note(note: Note, member: MemberId, key: PublicKey, cosignature: Cos
     signature = cosignature.at_seconds.to_bytes(8, "big") + cosignature.signature
     line = SignatureLine(name, key_id(name, COSIGNATURE, key), signature)
     return Note(note.coalition, note.head, (*note.lines, line))
+
+
+def read_cosignature(note: Note, line: SignatureLine, member: MemberId, key: PublicKey) -> Cosignature:
+    """The checked cosignature that a line of a note holds, as ``cosigned_note`` adds it.
+
+    Args:
+        note: the checkpoint.
+        line: one of its lines.
+        member: whose cosignature it must be.
+        key: the member's public key.
+
+    Raises:
+        MessageError: the line is not of this key, or the signature does not hold.
+    """
+    name = f"{origin(note.coalition)}/{member}"
+    if line.name != name or line.key_id != key_id(name, COSIGNATURE, key) or len(line.signature) != 72:
+        raise MessageError(Code.SIGNATURE, f"a line of a checkpoint that is not {member}'s cosignature", expected=name)
+    head, at_seconds = note.head, int.from_bytes(line.signature[:8], "big")
+    signed = Cosignature(head.size, head.root, head.results, head.time_ms, at_seconds, line.signature[8:])
+    verify_cosignature(key, note.coalition, signed)
+    return signed
 
 
 def quorum(members: int) -> int:

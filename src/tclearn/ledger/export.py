@@ -118,7 +118,7 @@ class ExportReader:
     def _exactly(self, size: int) -> bytes:
         data = self._some(size)
         if len(data) != size:
-            self._refuse("the end of the file before the end of the record")
+            self._refuse("been cut off")
         return data
 
     def _some(self, size: int) -> bytes:

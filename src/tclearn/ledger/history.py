@@ -35,6 +35,11 @@ class History:
         return len(self._times)
 
     @property
+    def log(self) -> MerkleLog:
+        """The leaves; not to be changed."""
+        return self._log
+
+    @property
     def time_ms(self) -> int:
         """Ledger time of the last entry; 0 before the first."""
         return self._times[-1] if self._times else 0

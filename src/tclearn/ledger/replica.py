@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Final, Generic, NewType, Self
 
 from tclearn.encoding import Digest, MemberId, Value, digest, encode, encode_normal, encode_plain
-from tclearn.errors import Code, MessageError, TCLearnError
+from tclearn.errors import Code, MessageError, TCLearnError, visible
 from tclearn.identity import PublicKey, open_signed
 from tclearn.ledger.contract import Context, Contract, Head, Outcome, Rejected, S, View, Writes
 from tclearn.ledger.cosigning import Cosignature, Cosigning, verify_cosignature
 from tclearn.ledger.history import History
-from tclearn.ledger.merkle import leaf_hash
+from tclearn.ledger.merkle import MerkleLog, leaf_hash
 from tclearn.ledger.state import State
 from tclearn.ledger.transaction import Call, Entry, Transaction
 from tclearn.limits import REASON_CHARACTERS_MAX, STATE_ROOT_EVERY_ENTRIES
@@ -124,6 +124,10 @@ class Replica(Generic[S]):
             StorageError: there are fewer entries.
         """
         return self._history.head(size)
+
+    def log(self) -> MerkleLog:
+        """The Merkle tree of the entries, for proofs; not to be changed."""
+        return self._history.log
 
     def next_sequence(self, key: PublicKey) -> int:
         """The lowest sequence number that a key may use next."""
@@ -299,6 +303,7 @@ class Replica(Generic[S]):
 
 
 def _rejection(index: int, code: int, reason: str) -> Outcome:
-    # The reason is for people and outside of every hash, but it is kept: it may quote a megabyte of arguments.
-    text = reason.encode("utf-8", "replace").decode()
+    # The reason is for people and outside of every hash, but it is kept: it may quote a megabyte of arguments, and act
+    # on a terminal.
+    text = visible(reason[: REASON_CHARACTERS_MAX + 1])
     return Outcome(index, code, text if len(text) <= REASON_CHARACTERS_MAX else text[: REASON_CHARACTERS_MAX - 1] + "…")

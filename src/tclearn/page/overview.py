@@ -11,7 +11,7 @@ from tclearn.page.markup import Child, Html, el, join
 from tclearn.page.summary import Summary
 from tclearn.page.tables import facts as listed
 from tclearn.protocols.tclearn.history import PENDING, REVERTED
-from tclearn.protocols.tclearn.records import EXPIRED, OPEN, REFUSED, REJECTED, STALE, UNDECIDED
+from tclearn.protocols.tclearn.records import EXPIRED, OPEN, REFUSED, REJECTED, STALE, UNDECIDED, PendingRevert
 
 
 def overview(facts: Facts, summary: Summary) -> Html:
@@ -126,7 +126,7 @@ def _under_way(facts: Facts) -> Html | None:
     words = [f"a candidate of {step.member} ({phases[step.status]})" for step in open_steps]
     words += [f"the block of {step.member}, decided but not sealed" for step in facts.steps if step.status == PENDING]
     pending = facts.state.pending
-    if pending is not None and pending.change is not None:
+    if isinstance(pending, PendingRevert):
         words.append(f"a revert, approved as block {pending.height}, not sealed yet")
     return el("p", f"Still under way: {'; '.join(words)}.", class_="under-way") if words else None
 

@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
-
-import numpy as np
 
 from tclearn.errors import Code, UsageError
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import Trainer
-from tclearn.protocols.tclearn.adversaries import Noise, Replay, Reuse
+from tclearn.protocols.tclearn.adversaries import (
+    EarlierModel,
+    FalseResults,
+    FlippedLabels,
+    Lazy,
+    NearCopy,
+    Noise,
+    Poisoned,
+    Replay,
+    Reuse,
+    SignFlip,
+    TargetedClass,
+    Trigger,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of misbehaviour.
+
+    Attributes:
+        words: what the member does.
+        wrapper: what its trainer is wrapped in, if in anything.
+        poison: what is done to its records, given the number of classes, if anything.
+        copies: whether it holds another member's records.
+    """
+
+    words: str
+    wrapper: Callable[[Trainer], Trainer] | None = None
+    poison: Callable[[int], Callable[[Records], Records]] | None = None
+    copies: bool = False
+
 
 LABEL_FLIP: Final = "label-flip"
-NOISE: Final = "noise"
 DUPLICATE: Final = "duplicate"
-REPLAY: Final = "replay"
-KINDS: Final = (LABEL_FLIP, NOISE, DUPLICATE, REPLAY)
-
-_WRAPPERS: Final[dict[str, Callable[[Trainer], Trainer]]] = {NOISE: Noise, DUPLICATE: Reuse, REPLAY: Replay}
+KINDS: Final[Mapping[str, Kind]] = {
+    LABEL_FLIP: Kind("class c is called C - 1 - c", poison=FlippedLabels),
+    "sign-flip": Kind("M - Δ instead of M + Δ", SignFlip),
+    "noise": Kind("Gaussian noise on every weight", Noise),
+    DUPLICATE: Kind("another member's records", Reuse, copies=True),
+    "replay": Kind("the model as it stands, offered again", Replay),
+    "near-copy": Kind("the same with a trace of noise: no work, and a place in the chain", NearCopy),
+    "earlier-model": Kind("the model of its own first turn, with a trace of noise", EarlierModel),
+    "lazy": Kind("one epoch, whatever the charter asks for", Lazy),
+    "relabel": Kind("the last class is called by the first one's name", Poisoned, lambda c: TargetedClass(c - 1, 0)),
+    "backdoor": Kind("half of its records get a mark and are called class 0", Poisoned, lambda _: Trigger(0)),
+    "false-results": Kind("votes against everything", FalseResults),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +64,7 @@ class Attack:
     """One member's misbehaviour.
 
     Attributes:
-        kind: ``"label-flip"`` (class c is called C - 1 - c), ``"noise"`` (Gaussian noise on every weight),
-            ``"duplicate"`` (another member's records), ``"replay"`` (the model as it stands, offered again).
+        kind: one of ``KINDS``.
         member: who.
     """
 
@@ -57,14 +93,14 @@ class Attack:
 
     def data(self, own: Records, victim: Records, classes: int) -> Records:
         """The records that the member uses, given its own and those of the member it copies."""
-        if self.kind == LABEL_FLIP:
-            return Records(own.inputs, np.asarray(classes - 1 - own.targets, dtype=own.targets.dtype))
-        return victim if self.kind == DUPLICATE else own
+        kind = KINDS[self.kind]
+        held = victim if kind.copies else own
+        return kind.poison(classes)(held) if kind.poison else held
 
     @property
     def wrapper(self) -> Callable[[Trainer], Trainer] | None:
         """What its trainer is wrapped in, if in anything."""
-        return _WRAPPERS.get(self.kind)
+        return KINDS[self.kind].wrapper
 
 
 def default_attacks(members: Sequence[str]) -> tuple[Attack, ...]:

@@ -8,7 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from tclearn.errors import AgentError, Code, UsageError
+from tclearn.directory.reading import read_file
+from tclearn.errors import AgentError, Code, UnreachableError, UsageError
+from tclearn.limits import CHARTER_BYTES_MAX
 from tclearn.simulation.attacks import Attack, default_attacks
 from tclearn.simulation.tasks import TASKS
 
@@ -76,7 +78,9 @@ class DemoOptions:
             )
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise AgentError(
-                Code.RESUME, f"{file} is not usable: {error}", remedy="start anew: tclearn demo --out another-directory"
+                Code.RESUME,
+                f"{file} is not usable: {f'it lacks {error}' if isinstance(error, KeyError) else error}",
+                remedy="start anew: tclearn demo --out another-directory",
             ) from error
 
     @classmethod
@@ -84,17 +88,20 @@ class DemoOptions:
         """The options of a demonstration that was begun in a directory.
 
         Raises:
-            AgentError: there is none, or it is not of this version.
+            UnreachableError: there is none.
+            AgentError: it is not of this version.
         """
         file = directory / SETTINGS
-        if not file.is_file():
-            raise AgentError(
-                Code.RESUME,
+        try:
+            kept = read_file(file, CHARTER_BYTES_MAX, "")
+        except UnreachableError:
+            raise UnreachableError(
+                Code.FILE_MISSING,
                 f"there is no demonstration in {directory}",
                 expected=f"a directory that `tclearn demo --out {directory}` has made",
                 remedy=f"start one: tclearn demo --out {directory}",
-            )
-        return cls.from_settings(file.read_text(encoding="utf-8"), file)
+            ) from None
+        return cls.from_settings(kept.decode(errors="replace"), file)
 
     def resumed_as(self, asked: DemoOptions) -> DemoOptions:
         """These options, when what is asked for does not contradict them.
@@ -111,7 +118,8 @@ class DemoOptions:
             if wish != getattr(default, each.name) and wish != getattr(self, each.name):
                 raise UsageError(
                     Code.USAGE,
-                    f"the interrupted demonstration has {each.name.rstrip('_')} {getattr(self, each.name)}, not {wish}",
+                    f"the interrupted demonstration has {_option(each.name, getattr(self, each.name))}, "
+                    f"not {_option(each.name, wish)}",
                     expected="--resume without other options",
                     remedy="start another one with another --out",
                 )
@@ -137,9 +145,9 @@ class DemoOptions:
         if self.dataset not in TASKS:
             raise UsageError(Code.USAGE, f"no data set {self.dataset!r} in the demo", expected=" or ".join(TASKS))
         if not 2 <= self.members <= 50:
-            raise UsageError(Code.USAGE, f"{self.members} members", expected="2 to 50")
+            raise UsageError(Code.USAGE, f"--members is {self.members}", expected="2 to 50")
         if self.blocks is not None and not 1 <= self.blocks <= _BLOCKS_MAX:
-            raise UsageError(Code.USAGE, f"{self.blocks} blocks", expected=f"1 to {_BLOCKS_MAX}")
+            raise UsageError(Code.USAGE, f"--blocks is {self.blocks}", expected=f"1 to {_BLOCKS_MAX}")
         names, attacks = self.names, self.misbehaving
         for attack in attacks:
             if attack.member not in names:
@@ -150,3 +158,11 @@ class DemoOptions:
             raise UsageError(Code.USAGE, "two attacks by one member", expected="one attack a member")
         if len(attacks) >= self.members:
             raise UsageError(Code.USAGE, "every member misbehaves", expected="at least one honest member")
+
+
+def _option(field: str, value: object) -> str:
+    # As it is typed, or for what nobody has typed, in words.
+    name = {"attacks": "--attack", "lambda_": "--lambda"}.get(field, f"--{field}")
+    if isinstance(value, tuple):
+        return " ".join(f"{name} {attack}" for attack in value) or f"{name} none"
+    return f"the default {name}" if value is None else f"{name} {value}"

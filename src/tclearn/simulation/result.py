@@ -111,9 +111,9 @@ class Result:
     def ended_early(self) -> str:
         """Why there are fewer blocks than the charter asks for; empty when there are not."""
         wanted = self.charter.schedule.stop_blocks
-        if wanted is None or self.state.tip >= wanted:
+        if wanted is None or self.state.increments >= wanted:
             return ""
-        return f"ended at block {self.state.tip} of {wanted}: nobody has anything more to offer"
+        return f"ended at block {self.state.increments} of {wanted}: nobody has anything more to offer"
 
     def export(self, path: Path | str) -> Export:
         """Write the record to a file; nothing is left half written.

@@ -13,12 +13,14 @@ from typing import Any, Final
 from tclearn.agents import Agent, MemoryOutbox, Outbox, Site, VirtualClock, run
 from tclearn.agents.outbox import FileOutbox
 from tclearn.agents.scheduler import TICK_MS
+from tclearn.coalition.acceptance import wanted
 from tclearn.coalition.charter import Charter
 from tclearn.coalition.resolve import resolve
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory import CHARTER, CoalitionDirectory
 from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, Code, DataError, UsageError
+from tclearn.extensions import load
 from tclearn.files import make_folder, write_whole
 from tclearn.learning.data_ids import data_set_digest
 from tclearn.learning.parameters import Parameters
@@ -33,6 +35,7 @@ from tclearn.protocols.tclearn import contract as contract_of
 from tclearn.protocols.tclearn.agent import Participant
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.keys import SeededKeys
+from tclearn.simulation.progress import following
 from tclearn.simulation.result import KeptLog, Result
 from tclearn.store import Store
 from tclearn.store.filesystem import FilesystemStore
@@ -62,6 +65,7 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
     contributions: int | None = None,
     directory: Path | str | None = None,
     on_entry: Callable[[State], bool] = _go_on,
+    progress: bool | None = None,
 ) -> Result:
     """Train one model over several members' data, as a coalition would, in this process.
 
@@ -81,6 +85,8 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
         directory: where ledger, models and outboxes are kept; ``None``: in memory. A directory of an interrupted run
             with the same arguments is continued.
         on_entry: called after every ledger entry; ``False`` stops the run there.
+        progress: say on standard error how far it is: in one line that is rewritten on a terminal or in a notebook, in
+            a line a block elsewhere. ``None``: only where it can be rewritten, and only without ``on_entry``.
 
     Returns:
         Blocks, votes, performance, the trained model, and the record.
@@ -101,8 +107,17 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
         contributions=contributions,
     )
     simulation = Simulation.prepare(setting, Path(directory) if directory is not None else None)
+    if progress is None and on_entry is not _go_on:
+        progress = False  # what the caller prints there would be mixed up with it
     try:
-        simulation.run(on_entry)
+        with following(progress) as tell:
+
+            def entry(state: State) -> bool:
+                tell(state)
+                return on_entry(state)
+
+            tell(simulation.ledger.state())
+            simulation.run(entry)
         return simulation.result()
     finally:
         simulation.close()
@@ -131,11 +146,11 @@ class Setting:
                 )
         for given in (*self.local_tests, *self.adversaries):
             if given not in self.members:
-                raise UsageError(Code.USAGE, f"{given!r} is not a member", expected=", ".join(sorted(self.members)))
+                raise UsageError(Code.USAGE, f"{given!r} is not a member", expected=", ".join(map(str, self.members)))
 
     @property
     def names(self) -> list[MemberId]:
-        """The members' names, sorted."""
+        """The members' names, sorted as text, as the charter has them."""
         return sorted(MemberId(name) for name in self.members)
 
     @property
@@ -153,6 +168,7 @@ class Setting:
             local_share=self.charter.local_share_ppm,
             data_key=self.keys.data(),
             step_search=self.charter.searches_steps,
+            wants=wanted(load("tclearn.acceptance", self.charter.acceptance)),
         )
         # As many contributions per member as it takes to fill the chain: a record counts once.
         enough = math.ceil((self.charter.blocks or 1) / len(self.members))

@@ -16,6 +16,7 @@ from tclearn.encoding import Digest, Value, decode, encode
 from tclearn.errors import Code, StorageError
 from tclearn.ledger.contract import Head, Outcome
 from tclearn.ledger.engines.sqlite_file import Mode, connect, refusing
+from tclearn.ledger.merkle import leaf_hash
 from tclearn.ledger.recorded import Recorded
 from tclearn.ledger.replica import Applied, Restored
 from tclearn.ledger.transaction import Entry, transaction_id
@@ -35,6 +36,7 @@ _PUT_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE 
 _GET_ENTRIES: Final = "SELECT * FROM entries WHERE position >= ? AND position < ? ORDER BY position"
 _TABLES: Final = {"entries", "meta", "state"}
 _CHUNK_ENTRIES: Final = 256
+_CONTRACT_BYTES_MAX: Final = 200
 
 _Row = tuple[int, int, bytes, int, str, bytes, bytes]
 
@@ -107,14 +109,17 @@ class Database:
         """What the file says that it is."""
         with refusing(self._path):
             meta = self._meta()
-            return Identity(meta["coalition"], meta["contract"].decode(), meta["genesis"])
+            coalition, contract, genesis = meta["coalition"], meta["contract"], meta["genesis"]
+            if len(coalition) != 32 or len(genesis) != 32 or len(contract) > _CONTRACT_BYTES_MAX:
+                raise ValueError("it does not say whose ledger it is")
+            return Identity(coalition, contract.decode(), genesis)
 
     def load(self) -> tuple[dict[str, Value], list[Restored], bytes]:
         """State, entries and encoded head, all of one moment."""
         run = self._connection.execute
         with refusing(self._path):
             run("BEGIN")
-            state = {key: decode(value, size_max=len(value)) for key, value in run("SELECT key, value FROM state")}
+            state = dict(_kept(row) for row in run("SELECT key, value FROM state"))
             entries = [
                 _restored(index, row) for index, row in enumerate(run("SELECT * FROM entries ORDER BY position"))
             ]
@@ -170,7 +175,10 @@ class Database:
         return application, version, {name for (name,) in run("SELECT name FROM sqlite_master")}
 
     def _meta(self) -> dict[str, bytes]:
-        return dict(self._connection.execute("SELECT name, value FROM meta"))
+        meta = dict(self._connection.execute("SELECT name, value FROM meta"))
+        if not all(type(value) is bytes for value in meta.values()):
+            raise TypeError("a value of another type")
+        return meta
 
 
 def encode_head(head: Head) -> bytes:
@@ -191,9 +199,16 @@ def _row(applied: Applied) -> _Row:
     )
 
 
+def _kept(row: tuple[str, bytes]) -> tuple[str, Value]:
+    key, value = row
+    if type(key) is not str:
+        raise TypeError("a key of the state of another type")
+    return key, decode(value, size_max=len(value))
+
+
 def _restored(index: int, row: _Row) -> Restored:
     position, time_ms, raw, code, reason, results, leaf = row
-    if position != index or len(results) != 32 or len(leaf) != 32:
+    if position != index or len(results) != 32 or leaf != leaf_hash(Entry(index, time_ms, raw).encode()):
         raise ValueError(f"entry {index} is missing or damaged")
     return Restored(transaction_id(raw), Digest(leaf), time_ms, Digest(results), Outcome(position, code, reason))
 

@@ -87,10 +87,11 @@ class GroupCommit:
         return ticket
 
     def _lead(self) -> None:
-        with self._guard:
-            batch = self._waiting[:_BATCH_MAX]
-            del self._waiting[:_BATCH_MAX]
+        batch: list[Ticket] = []
         try:
+            with self._guard:
+                batch = self._waiting[:_BATCH_MAX]
+                del self._waiting[:_BATCH_MAX]
             self._write(batch)
         finally:
             for ticket in batch:

@@ -43,13 +43,15 @@ def connect(path: Path, mode: Mode) -> sqlite3.Connection:
 
 
 def _open(path: Path, options: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{options}",
         uri=True,
         timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
+    connection.text_factory = bytes.decode  # SQLite's own message about damaged text would quote it
+    return connection
 
 
 def _is_at_rest(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tclearn.coalition.acceptance import Terms
+from tclearn.coalition.faults import Faults
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.extensions import load
 from tclearn.protocols.tclearn.contract import TCLearn
@@ -11,6 +13,12 @@ def contract(charter: ResolvedCharter) -> TCLearn:
     """The contract of a charter, with the acceptance rule that it names.
 
     Raises:
-        CharterError: no such rule is installed.
+        CharterError: no such rule is installed, or it does not take the charter's arguments.
     """
-    return TCLearn(charter, load("tclearn.acceptance", charter.acceptance.rule))
+    rule = load("tclearn.acceptance", charter.acceptance.rule)
+    terms = Terms(charter.acceptance.lambda_ppm, charter.acceptance.arguments)
+    faults = Faults()
+    for fault in getattr(rule, "faults", lambda _: ())(terms):
+        faults.add(fault, f"arguments of the rule {charter.acceptance.rule}")
+    faults.check()
+    return TCLearn(charter, rule)

@@ -8,17 +8,20 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 
 from tclearn.agents import Site
-from tclearn.coalition.acceptance import Terms
+from tclearn.coalition.acceptance import Terms, wanted
 from tclearn.coalition.block import Block
+from tclearn.coalition.evidence import STEP, Step
 from tclearn.coalition.terms import ModelTerms
 from tclearn.coalition.verdict import TESTED, UNAVAILABLE, Verdict, commitment
 from tclearn.encoding import Digest
-from tclearn.errors import Code, ParametersError, StorageError
+from tclearn.errors import Code, DataError, ParametersError, StorageError
 from tclearn.identity.seed_chain import links, tip
 from tclearn.learning.parameters import Parameters
+from tclearn.learning.steps import compared
 from tclearn.learning.trainer import Contribution, Work
 from tclearn.ledger import Call, Duty, Ledger
 from tclearn.ledger.cosigning import cosign
@@ -30,11 +33,14 @@ from tclearn.limits import (
 )
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.contract import TCLearn
+from tclearn.protocols.tclearn.drawing import settled
 from tclearn.protocols.tclearn.duties import reveal_subject
 from tclearn.protocols.tclearn.records import Candidate
+from tclearn.protocols.tclearn.sealing import to_endorse
 from tclearn.protocols.tclearn.state import State
 
-_MODELS_KEPT: Final = 4
+_STEPS_COMPARED: Final = 4
+_MODELS_KEPT: Final = 2 * _STEPS_COMPARED + 2
 _GIVE_UP_PARTS: Final = 4
 
 
@@ -143,23 +149,39 @@ class Participant:
         try:
             reference = self.model(state.block(candidate.reference), site)
             offered = self._fetch(candidate.locator, candidate.parameters, site)
+            step = self._step(state, offered, site)
         except StorageError:
             # Perhaps it is on its way; near the deadline, not having it is the verdict.
             late = now_ms >= candidate.due_ms - state.charter.schedule.verdict_ms // _GIVE_UP_PARTS
             return Verdict(UNAVAILABLE) if late else None
         except ParametersError:
             return Verdict(UNAVAILABLE)
-        evidence = site.trainer.measure(reference, offered, state.used_ids())
+        evidence = replace(site.trainer.measure(reference, offered, state.used_ids()), step=step)
+        fault = evidence.fault(state.charter.task.metric, wanted(state.rule))
+        if fault:
+            raise DataError(
+                Code.DATA_SHAPE,
+                f"the trainer's measurement cannot be said: {fault}",
+                expected=f"what the metric {state.charter.task.metric} and the rule {state.rule.name} ask for",
+                remedy="use a trainer that measures it, or another rule in the charter",
+            )
         if state.charter.local_results == "counts":
             return Verdict(TESTED, evidence)
         acceptance = state.charter.acceptance
         judged = state.rule.judge(evidence, Terms(acceptance.lambda_ppm, acceptance.arguments))
         return Verdict(TESTED, replace(evidence, on_local=None), int(judged.accepted))
 
+    def _step(self, state: State, offered: Parameters, site: Site) -> Step | None:
+        if STEP not in wanted(state.rule):
+            return None
+        lately = islice(state.lineage(state.tip), _STEPS_COMPARED)
+        earlier = [(self.model(state.block(block.index - 1), site), self.model(block, site)) for block in lately]
+        return compared(self.model(state.block(state.tip), site), offered, earlier)
+
     def _seal(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         state = ledger.state()
         chain = state.seed_chain(site.member)
-        link = chain.next_link(state.tip + 1)
+        link = chain.next_link(settled(state))
         if link is None:
             return None
         epoch, used = link
@@ -172,12 +194,10 @@ class Participant:
         now_ms = site.clock_ms()
         if abs(ledger.time_ms() - now_ms) > HEAD_CLOCK_SKEW_MS_MAX:
             return None  # a ledger whose time is not ours gets no cosignature
-        pending = state.pending
-        sealed = pending.block if pending and pending.block and pending.block.hash == duty.subject else None
-        entry = pending.entry if pending and sealed else state.chained(state.tip).entry
-        if entry is None:
+        entries = [each.entry for each in to_endorse(state) if each.block.hash == duty.subject]
+        if not entries or entries[0] is None:
             return None
-        cosignature = cosign(site.signer, site.coalition, ledger.head(entry + 1), now_ms // 1000)
+        cosignature = cosign(site.signer, site.coalition, ledger.head(entries[0] + 1), now_ms // 1000)
         return calls.call(calls.Endorse(duty.subject, cosignature))
 
     def _finalize(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:

@@ -16,7 +16,8 @@ from tclearn.errors import MessageError
 from tclearn.identity import PublicKey
 from tclearn.ledger import Call, Context, Duty, View, Writes
 from tclearn.ledger.cosigning import Cosignature
-from tclearn.protocols.tclearn import calls, duties, governing, proposing, sealing, voting
+from tclearn.protocols.tclearn import calls, contradictions, duties, governing, proposing, sealing, voting
+from tclearn.protocols.tclearn.memo import Memo
 from tclearn.protocols.tclearn.records import ChainedBlock, SeedChain, Turn
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.state import State
@@ -50,7 +51,7 @@ class TCLearn:
 
     charter: ResolvedCharter
     rule: AcceptanceRule
-    _memo: dict[str, tuple[object, Any]] = field(default_factory=dict, repr=False, compare=False)
+    _memo: Memo = field(default_factory=Memo, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -72,7 +73,7 @@ class TCLearn:
     def genesis(self) -> Writes:
         """See ``Contract.genesis``: block 0 with M_0, equal strengths, and a seed that no member alone could choose."""
         charter = self.charter
-        state = State({"tip": 0, "candidates": 0, "open": [], "changes": []}, charter, self.rule, {})
+        state = State({"tip": 0, "candidates": 0, "open": [], "changes": []}, charter, self.rule, Memo())
         first = charter.members[0].id
         lease = charter.schedule.turns == "lease"
         # The first turn has no deadline yet: the coalition begins with its first entry, whenever that comes.
@@ -114,6 +115,14 @@ class TCLearn:
     def cosigners(self, state: View) -> Collection[MemberId]:
         """See ``Cosigning.cosigners``: every member's cosignature counts."""
         return self._keys.values()
+
+    def topic(self, call: Call) -> str | None:
+        """See ``Contradicting.topic``."""
+        return contradictions.topic(call)
+
+    def contradiction(self, first: Call, second: Call, member: MemberId) -> str | None:
+        """See ``Contradicting.contradiction``."""
+        return contradictions.contradiction(self.charter.digest, first, second, member)
 
     def _genesis_block(self, state: State) -> Block:
         nothing: dict[str, int] = dict.fromkeys(state.members, 0)

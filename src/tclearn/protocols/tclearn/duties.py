@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context, Duty
-from tclearn.limits import SEED_CHAIN_LENGTH
 from tclearn.protocols.tclearn.calls import Timeout
 from tclearn.protocols.tclearn.proposing import (
+    check_propose,
+    check_release,
     expire_unreleased,
-    may_propose,
     next_turn,
     propose_subject,
     start_first_turn,
 )
-from tclearn.protocols.tclearn.records import PROPOSED, REJECTED, REVEALING, TESTING, Candidate, Pending
-from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.sealing import generals_exhausted, switch_general, verdicts_are_in
+from tclearn.protocols.tclearn.records import OPEN, PROPOSED, REVEALING, TESTING, Candidate
+from tclearn.protocols.tclearn.refusals import Refusal, allows, refuse
+from tclearn.protocols.tclearn.sealing import (
+    check_endorse,
+    check_finalize,
+    check_renew,
+    check_seal,
+    generals_exhausted,
+    switch_general,
+    to_endorse,
+)
 from tclearn.protocols.tclearn.state import State
-from tclearn.protocols.tclearn.voting import conclude, end_testing, may_reveal
+from tclearn.protocols.tclearn.voting import check_commit, check_reveal, conclude, decided_lately, end_testing
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Deadline:
 
 
 def duties(state: State, member: MemberId, time_ms: int) -> list[Duty]:
-    """A member's duties, most pressing first."""
+    """A member's duties, most pressing first: what it may say now, by the guard of the call that says it."""
     return list(_duties(state, member, time_ms))
 
 
@@ -42,11 +51,22 @@ def timeout(state: State, arguments: Timeout, context: Context) -> None:
     """Somebody says that a deadline has passed. Too early is a harmless refusal."""
     for deadline in deadlines(state):
         if deadline.subject == arguments.subject:
-            if context.time_ms < deadline.due_ms:
-                raise refuse(Refusal.TOO_EARLY, f"the deadline is in {deadline.due_ms - context.time_ms} ms")
+            check_timeout(deadline, context.sender, context.time_ms)
             deadline.passed(context.time_ms)
             return
     raise refuse(Refusal.NO_DEADLINE, "no such deadline runs")
+
+
+def check_timeout(deadline: Deadline, member: MemberId, now_ms: int) -> None:
+    """Whether a member may say that a deadline has passed.
+
+    Raises:
+        Rejected: it may not.
+    """
+    if now_ms < deadline.due_ms:
+        raise refuse(Refusal.TOO_EARLY, f"the deadline is in {deadline.due_ms - now_ms} ms")
+    if member == deadline.excused:
+        raise refuse(Refusal.NO_DEADLINE, f"it is for others than {member} to say so")
 
 
 def deadlines(state: State) -> Iterator[Deadline]:
@@ -79,70 +99,42 @@ def _when_passed(state: State, candidate: Candidate) -> Callable[[int], None]:
 
 def _duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
     for deadline in deadlines(state):
-        if time_ms >= deadline.due_ms and member != deadline.excused:
+        if allows(check_timeout, deadline, member, time_ms):
             yield Duty("timeout", deadline.subject, member, None)
+    yield from _block_duties(state, member, time_ms)
+    # Verdicts on what is decided already come first: they are known, and soon nobody takes them any more.
+    for candidate in chain(decided_lately(state, time_ms), state.open_candidates()):
+        yield from _candidate_duties(state, candidate, member, time_ms)
+    if allows(check_propose, state, member, time_ms):
+        yield Duty("propose", propose_subject(state, member), member, state.turn.due_ms)
+    links = state.seed_chain(member)
+    if allows(check_renew, links):
+        yield Duty("renew", digest("tclearn/renew/1", links.last), member, None)
+
+
+def _block_duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
     pending = state.pending
     if pending is not None:
-        yield from _pending_duties(state, pending, member, time_ms)
-    tip = state.chained(state.tip)
-    if tip.entry is not None and member not in tip.endorsements:
-        yield Duty("endorse", tip.block.hash, member, None)
-    for candidate in state.open_candidates():
-        yield from _candidate_duties(state, candidate, member, time_ms)
-    yield from _late_reveal(state, member, time_ms)
-    if may_propose(state, member, time_ms):
-        yield Duty("propose", propose_subject(state, member), member, state.turn.due_ms)
-    chain = state.seed_chain(member)
-    if chain.used >= SEED_CHAIN_LENGTH * 3 // 4 and chain.following is None:
-        yield Duty("renew", digest("tclearn/renew/1", chain.last), member, None)
-
-
-def _pending_duties(state: State, pending: Pending, member: MemberId, time_ms: int) -> Iterator[Duty]:
-    if pending.block is not None:
-        if member not in pending.endorsements:
-            due_ms = pending.due_ms if member in pending.committee else None
-            yield Duty("endorse", pending.block.hash, member, due_ms)
-    elif generals_exhausted(state, pending):
-        yield Duty("finalize", pending.step, member, None)
-    elif pending.general == member and verdicts_are_in(state, pending, time_ms):
-        yield Duty("seal", pending.step, member, pending.due_ms)
+        if allows(check_finalize, state, pending):
+            yield Duty("finalize", pending.step, member, None)
+        if allows(check_seal, state, pending, member, time_ms):
+            yield Duty("seal", pending.step, member, pending.due_ms)
+    for chained in to_endorse(state):
+        if allows(check_endorse, chained, member):
+            owed = pending is not None and chained is pending.sealed and member in pending.committee
+            yield Duty("endorse", chained.block.hash, member, pending.due_ms if pending and owed else None)
 
 
 def _candidate_duties(state: State, candidate: Candidate, member: MemberId, time_ms: int) -> Iterator[Duty]:
-    if candidate.status == PROPOSED:
-        if candidate.proposer == member:
-            yield Duty("release", candidate.round, member, candidate.due_ms)
-    elif member in candidate.committee:
-        if candidate.status == TESTING and member not in candidate.commits:
-            yield Duty("test", candidate.round, member, candidate.due_ms)
-        if may_reveal(state, candidate, time_ms) and _owes_reveal(candidate, member):
-            yield Duty("reveal", reveal_subject(candidate), member, candidate.due_ms)
-
-
-def _late_reveal(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
-    for candidate in _decided_lately(state, time_ms):
-        if may_reveal(state, candidate, time_ms) and _owes_reveal(candidate, member):
-            yield Duty("reveal", reveal_subject(candidate), member, None)
-
-
-def _decided_lately(state: State, time_ms: int) -> Iterator[Candidate]:
-    # In free turns others may have proposed since. Candidates whose deadline has passed end the search: at one height
-    # there may be any number of them.
-    pending = state.pending
-    if pending is not None and pending.candidate is not None:
-        yield state.candidate(pending.candidate)
-    for number in range(state.candidates - 1, -1, -1):
-        candidate = state.candidate(number)
-        if candidate.height <= state.tip or time_ms >= candidate.due_ms:
-            return
-        if candidate.status == REJECTED:
-            yield candidate
+    due_ms = candidate.due_ms if candidate.status in OPEN else None
+    if allows(check_release, candidate, member):
+        yield Duty("release", candidate.round, member, due_ms)
+    if allows(check_commit, candidate, member):
+        yield Duty("test", candidate.round, member, due_ms)
+    if allows(check_reveal, state, candidate, member, time_ms):
+        yield Duty("reveal", reveal_subject(candidate), member, due_ms)
 
 
 def reveal_subject(candidate: Candidate) -> Digest:
     """Names one reveal; the same before and after the decision, and known already when the verdict is committed to."""
     return digest("tclearn/reveal/1", candidate.id, candidate.attempt)
-
-
-def _owes_reveal(candidate: Candidate, member: MemberId) -> bool:
-    return member in candidate.commits and member not in candidate.reveals

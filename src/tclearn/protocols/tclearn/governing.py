@@ -36,7 +36,7 @@ def request(state: State, arguments: Request, context: Context) -> None:
         raise refuse(
             Refusal.ALREADY_DONE, f"{context.sender} has asked for another change; it lapses after some blocks"
         )
-    state.keep_changes([other for other in state.changes() if not _lapsed(state, other)])
+    state.keep_changes([other for other in state.changes() if not _lapsed(state, state.asked(other))])
     _count(state, name, ChangeState(change, context.sender, context.index, (context.sender,), "asked"), context)
 
 
@@ -47,7 +47,7 @@ def approve(state: State, arguments: Approve, context: Context) -> None:
         raise refuse(Refusal.UNKNOWN_CHANGE, "no such change was asked for")
     if asked.status != "asked" or context.sender in asked.approvals:
         raise refuse(Refusal.ALREADY_DONE, f"the change is {asked.status}, approved by {', '.join(asked.approvals)}")
-    if _lapsed(state, arguments.change):
+    if _lapsed(state, asked):
         raise refuse(Refusal.UNKNOWN_CHANGE, "the change has lapsed; ask for it again")
     _check_target(state, asked.change)
     _count(state, arguments.change, replace(asked, approvals=(*asked.approvals, context.sender)), context)
@@ -55,33 +55,32 @@ def approve(state: State, arguments: Approve, context: Context) -> None:
 
 def open_changes(state: State) -> list[ChangeState]:
     """Changes asked for that have not lapsed, and reverts that are approved and wait, oldest first."""
-    known = [(name, state.change(name)) for name in state.changes()]
-    return [change for name, change in known if change and not _lapsed(state, name)]
+    return [change for change in map(state.asked, state.changes()) if not _lapsed(state, change)]
 
 
 def _asked(state: State) -> list[ChangeState]:
     return [change for change in open_changes(state) if change.status == "asked"]
 
 
-def _lapsed(state: State, name: Digest) -> bool:
-    change = state.change(name)
-    if change is None or change.status == "done":
+def _lapsed(state: State, change: ChangeState) -> bool:
+    if change.status == "done":
         return True
     return change.status == "asked" and state.tip + 1 > change.change.nonce + CHANGE_OPEN_BLOCKS
 
 
 def _count(state: State, name: Digest, asked: ChangeState, context: Context) -> None:
+    target, values = asked.change.target, asked.change.values
     if len(asked.approvals) < quorum(len(state.members)):
         state.put_change(name, asked)
-    elif asked.change.kind == HYPERPARAMETERS:
+    elif values is not None:
         state.put_change(name, replace(asked, status="done"))
-        _set_hyperparameters(state, asked.change.values or {}, context)
-    else:
+        _set_hyperparameters(state, values, context)
+    elif target is not None:
         state.put_change(name, replace(asked, status="approved"))
         if state.pending is None:  # else it takes effect when the decided block is in the chain
             for candidate in state.open_candidates():
                 close(state, candidate, STALE, "the model was reverted", context.time_ms)
-            lock_for_revert(state, name, context.time_ms)
+            lock_for_revert(state, name, target, context.time_ms)
 
 
 def _set_hyperparameters(state: State, values: dict[str, int], context: Context) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
 from tclearn.coalition.block import ID_BYTES, split_ids
-from tclearn.coalition.draw import committee, permutation
-from tclearn.coalition.strength import draw_weights
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context
 from tclearn.limits import (
@@ -17,6 +14,7 @@ from tclearn.limits import (
     RECORDS_PER_CONTRIBUTION_MAX,
 )
 from tclearn.protocols.tclearn.calls import Declare, Pass, Propose, Release
+from tclearn.protocols.tclearn.drawing import draw_committee
 from tclearn.protocols.tclearn.records import EXPIRED, PROPOSED, REFUSED, STALE, TESTING, UNDECIDED, Candidate, Turn
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.state import State
@@ -28,7 +26,8 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
     A refusal for cause (used records, too few, parameters offered before) is no rejected call: it is recorded as a
     refused candidate with the reason and its number, and the turn passes on.
     """
-    _check_may_propose(state, arguments.parent, context)
+    check_propose(state, context.sender, context.time_ms)
+    _check_parent(state, arguments.parent)
     ids = state.declared_ids(context.sender) + arguments.data_ids
     samples = _check_data_ids(ids, arguments.samples)
     if arguments.set_aside > samples:
@@ -49,6 +48,14 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
         status=PROPOSED,
         reference=state.rule.reference(state.tip, state.block(state.tip).best),
         due_ms=context.time_ms + state.charter.schedule.verdict_ms,
+        reason="",
+        count=0,
+        attempt=0,
+        committee=(),
+        commits={},
+        reveals={},
+        performance=None,
+        decided_ms=None,
     )
     state.count_try(context.sender)
     state.forget_declared(context.sender)
@@ -65,7 +72,8 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
 
 def declare(state: State, arguments: Declare, context: Context) -> None:
     """Data IDs of a coming proposal, when one transaction cannot hold them all."""
-    _check_may_propose(state, arguments.parent, context)
+    check_propose(state, context.sender, context.time_ms)
+    _check_parent(state, arguments.parent)
     part = arguments.data_ids
     _check_data_ids(part, len(part) // ID_BYTES)
     declared = state.declared(context.sender)
@@ -79,45 +87,75 @@ def declare(state: State, arguments: Declare, context: Context) -> None:
 
 def release(state: State, arguments: Release, context: Context) -> None:
     """The proposer's word that the parameters are in the store: validators are drawn, and the testing time starts."""
-    candidate = state.named(arguments.candidate)
-    if candidate is None:
-        raise refuse(Refusal.UNKNOWN_CANDIDATE, "no such candidate")
-    if candidate.proposer != context.sender:
-        raise refuse(Refusal.NOT_PROPOSER, f"only {candidate.proposer} releases its candidate")
-    if candidate.status != PROPOSED:
-        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}")
-    state.put_candidate(draw_committee(state, candidate, context.time_ms))
+    candidate = known(state, arguments.candidate)
+    check_release(candidate, context.sender)
+    state.put_candidate(start_testing(state, candidate, context.time_ms))
 
 
 def pass_turn(state: State, arguments: Pass, context: Context) -> None:
     """The member whose turn it is has nothing to offer."""
     turn = state.turn
+    check_propose(state, context.sender, context.time_ms)
     _check_parent(state, arguments.parent)
-    busy = state.pending is not None or state.open_candidates()
-    if turn.member != context.sender or turn.number != arguments.turn or busy:
+    if turn.member != context.sender or turn.number != arguments.turn:
         raise refuse(Refusal.NOT_YOUR_TURN, f"turn {arguments.turn} is not {context.sender}'s to give on")
     next_turn(state, context.sender, turn.passes + 1, context.time_ms)
 
 
-def draw_committee(state: State, candidate: Candidate, now_ms: int) -> Candidate:
+def check_propose(state: State, member: MemberId, now_ms: int) -> None:
+    """Whether a member may propose now.
+
+    Raises:
+        Rejected: it may not.
+    """
+    if state.pending is not None:
+        raise refuse(Refusal.HEIGHT_LOCKED, f"block {state.pending.height} is decided and not in the chain yet")
+    if complete(state, now_ms):
+        raise refuse(Refusal.COMPLETE, "the charter's stop condition is met")
+    turn = state.turn
+    if turn.member not in (None, member):
+        raise refuse(Refusal.NOT_YOUR_TURN, f"it is {turn.member}'s turn")
+    if state.tries(member) >= CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX:
+        raise refuse(Refusal.TOO_MANY_TRIES, f"{state.tries(member)} candidates for this block already")
+    alone = state.charter.schedule.turns == "lease"  # the paper is sequential: one candidate at a time
+    if any(alone or candidate.proposer == member for candidate in state.open_candidates()):
+        raise refuse(Refusal.CANDIDATE_OPEN, "another candidate is still open")
+
+
+def check_release(candidate: Candidate, member: MemberId) -> None:
+    """Whether a member may release a candidate.
+
+    Raises:
+        Rejected: it may not.
+    """
+    if candidate.proposer != member:
+        raise refuse(Refusal.NOT_PROPOSER, f"only {candidate.proposer} releases its candidate")
+    if candidate.status != PROPOSED:
+        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}")
+
+
+def known(state: State, candidate: Digest) -> Candidate:
+    """The candidate of this name.
+
+    Raises:
+        Rejected: there is none.
+    """
+    named = state.named(candidate)
+    if named is None:
+        raise refuse(Refusal.UNKNOWN_CANDIDATE, "no such candidate")
+    return named
+
+
+def start_testing(state: State, candidate: Candidate, now_ms: int) -> Candidate:
     """The candidate with validators drawn for its attempt, and its testing time started."""
-    weights = draw_weights(_contributions(state))
-    order = permutation(digest("tclearn/draw/1", state.seed, candidate.height, candidate.attempt), weights)
     return replace(
         candidate,
         status=TESTING,
-        committee=committee(order, candidate.proposer),
+        committee=draw_committee(state, candidate),
         commits={},
         reveals={},
         due_ms=now_ms + state.charter.schedule.verdict_ms,
     )
-
-
-def draw_generals(state: State, height: int, entitled: Iterable[MemberId]) -> tuple[MemberId, ...]:
-    """The order in which validators get to be general (Lugan et al. 2019: "another randomly selected validator")."""
-    weights = draw_weights(_contributions(state))
-    own = {member: weights[member] for member in entitled}
-    return permutation(digest("tclearn/generals/1", state.seed, height), own)
 
 
 def next_turn(state: State, after: MemberId, passes: int, now_ms: int) -> None:
@@ -163,7 +201,7 @@ def expire_unreleased(state: State, candidate: Candidate, now_ms: int) -> None:
 def complete(state: State, now_ms: int) -> bool:
     """Whether the charter's stop condition is met."""
     schedule = state.charter.schedule
-    if schedule.stop_blocks is not None and state.tip >= schedule.stop_blocks:
+    if schedule.stop_blocks is not None and state.increments >= schedule.stop_blocks:
         return True
     if schedule.stop_until_ms is not None and now_ms >= schedule.stop_until_ms:
         return True
@@ -176,32 +214,6 @@ def propose_subject(state: State, member: MemberId) -> Digest:
     """Names one duty to propose: a new one with every chance, and with every part of the data IDs declared."""
     declared = state.declared(member)
     return digest("tclearn/propose/1", state.chance(member), declared.count if declared else 0)
-
-
-def may_propose(state: State, member: MemberId, now_ms: int) -> bool:
-    """Whether a member is invited to propose now."""
-    if state.pending is not None or complete(state, now_ms):
-        return False
-    if state.turn.member not in (None, member) or state.tries(member) >= CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX:
-        return False
-    candidates = state.open_candidates()
-    alone = state.charter.schedule.turns == "lease"  # the paper is sequential: one candidate at a time
-    return not candidates if alone else all(candidate.proposer != member for candidate in candidates)
-
-
-def _check_may_propose(state: State, parent: Digest, context: Context) -> None:
-    if state.pending is not None:
-        raise refuse(Refusal.HEIGHT_LOCKED, f"block {state.pending.height} is decided and not in the chain yet")
-    if complete(state, context.time_ms):
-        raise refuse(Refusal.COMPLETE, "the charter's stop condition is met")
-    _check_parent(state, parent)
-    turn = state.turn
-    if turn.member not in (None, context.sender):
-        raise refuse(Refusal.NOT_YOUR_TURN, f"it is {turn.member}'s turn")
-    if state.tries(context.sender) >= CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX:
-        raise refuse(Refusal.TOO_MANY_TRIES, f"{state.tries(context.sender)} candidates for this block already")
-    if not may_propose(state, context.sender, context.time_ms):
-        raise refuse(Refusal.CANDIDATE_OPEN, "another candidate is still open")
 
 
 def _check_parent(state: State, parent: Digest) -> None:
@@ -231,8 +243,3 @@ def _cause_for_refusal(state: State, candidate: Candidate, ids: bytes) -> tuple[
     if duplicates:
         return f"{duplicates} of {candidate.samples} records already used", duplicates
     return "", 0
-
-
-def _contributions(state: State) -> dict[MemberId, int]:
-    own = state.block(state.tip).contributions
-    return {MemberId(member): own[member] for member in own}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from tclearn.coalition.block import Block
 from tclearn.coalition.evidence import Paired
@@ -60,12 +60,12 @@ class Candidate(Record):
         set_aside: how many of them were put aside.
         hyperparameters: those in force when it was proposed.
         status: one of the constants above.
+        reference: index of the block that validators measure it against.
+        due_ms: deadline of the present phase.
         reason: why, in words, once it is closed.
         count: the number the reason is about (duplicates found, for one).
-        reference: index of the block that validators measure it against.
         attempt: draws of a committee so far, from 0.
         committee: the validators, in the order drawn.
-        due_ms: deadline of the present phase.
         commits: commitments by validator.
         reveals: verdicts by validator.
         performance: result on G that the quorum agreed on.
@@ -86,14 +86,14 @@ class Candidate(Record):
     status: str
     reference: int
     due_ms: int
-    reason: str = ""
-    count: int = 0
-    attempt: int = 0
-    committee: tuple[MemberId, ...] = ()
-    commits: dict[str, Digest] = field(default_factory=dict)
-    reveals: dict[str, Verdict] = field(default_factory=dict)
-    performance: Paired | None = None
-    decided_ms: int | None = None
+    reason: str
+    count: int
+    attempt: int
+    committee: tuple[MemberId, ...]
+    commits: dict[str, Digest]
+    reveals: dict[str, Verdict]
+    performance: Paired | None
+    decided_ms: int | None
 
     @property
     def round(self) -> Digest:
@@ -102,52 +102,8 @@ class Candidate(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Pending(Record):
-    """A decided block on its way into the chain. While it is there, the height is locked.
-
-    Attributes:
-        height: the block's index.
-        candidate: number of the accepted candidate; absent for a revert.
-        change: the approved revert; absent for an increment.
-        committee: who endorses.
-        generals: who seals, in order.
-        misses: generals that failed so far.
-        due_ms: deadline of the present step.
-        since_ms: when the height was locked.
-        block: the sealed block, while endorsements are collected.
-        entry: ledger index of its seal.
-        seed: the link of its seed chain that the general showed.
-        endorsements: ledger index of each member's endorsement.
-    """
-
-    height: int
-    candidate: int | None
-    change: Digest | None
-    committee: tuple[MemberId, ...]
-    generals: tuple[MemberId, ...]
-    misses: int
-    due_ms: int
-    since_ms: int
-    block: Block | None = None
-    entry: int | None = None
-    seed: Digest | None = None
-    endorsements: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def general(self) -> MemberId:
-        """Whose turn it is to seal."""
-        return self.generals[self.misses % len(self.generals)]
-
-    @property
-    def step(self) -> Digest:
-        """Names the present step, as the subject of its duty and its deadline."""
-        stage = "seal" if self.block is None else "endorse"
-        return digest("tclearn/pending/1", self.height, self.misses, stage)
-
-
-@dataclass(frozen=True, slots=True)
 class ChainedBlock(Record):
-    """A block of the chain with its endorsements.
+    """A block of the chain, or a sealed one on its way there, with its endorsements.
 
     Attributes:
         block: the block.
@@ -158,6 +114,72 @@ class ChainedBlock(Record):
     block: Block
     entry: int | None
     endorsements: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending(Record):
+    """A decided block on its way into the chain: what both kinds share. While it is there, the height is locked.
+
+    Attributes:
+        height: the block's index.
+        committee: who endorses.
+        generals: who seals, in order.
+        misses: generals that failed so far.
+        due_ms: deadline of the present step.
+        since_ms: when the height was locked.
+        sealed: the block, while endorsements are collected.
+    """
+
+    height: int
+    committee: tuple[MemberId, ...]
+    generals: tuple[MemberId, ...]
+    misses: int
+    due_ms: int
+    since_ms: int
+    sealed: ChainedBlock | None
+
+    @property
+    def general(self) -> MemberId:
+        """Whose turn it is to seal."""
+        return self.generals[self.misses % len(self.generals)]
+
+    @property
+    def block(self) -> Block | None:
+        """The sealed block."""
+        return self.sealed.block if self.sealed else None
+
+    @property
+    def step(self) -> Digest:
+        """Names the present step, as the subject of its duty and its deadline."""
+        stage = "seal" if self.sealed is None else "endorse"
+        return digest("tclearn/pending/1", self.height, self.misses, stage)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingIncrement(Pending):
+    """An accepted candidate on its way.
+
+    Attributes:
+        candidate: its number.
+    """
+
+    candidate: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRevert(Pending):
+    """An approved revert on its way.
+
+    Attributes:
+        change: its name.
+        target: index of the block whose model it restores.
+    """
+
+    change: Digest
+    target: int
+
+
+AnyPending: TypeAlias = PendingIncrement | PendingRevert
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +208,9 @@ class SeedChain(Record):
         last: the link shown last; the tip, before any was.
         used: how many links were shown.
         following: tip of the next chain, once committed to.
-        from_height: block from which on the next chain may be used: two after the one it was committed to at, so that
-            its first link meets a seed that nobody knew then.
+        from_height: the next chain may be used once all blocks before this one are settled
+            (``tclearn.protocols.tclearn.drawing.settled``), so that its first link meets a seed that nobody knew when
+            it was committed to.
     """
 
     epoch: int
@@ -196,18 +219,23 @@ class SeedChain(Record):
     following: Digest | None = None
     from_height: int = 0
 
-    def next_link(self, height: int) -> tuple[int, int] | None:
-        """Epoch of the chain that the link for a block belongs to, and how many of its links were shown before.
+    @property
+    def near_end(self) -> bool:
+        """Whether it is time to commit to the next chain."""
+        return self.used >= SEED_CHAIN_LENGTH * 3 // 4
+
+    def next_link(self, settled: int) -> tuple[int, int] | None:
+        """Epoch of the chain that the next link belongs to, and how many of its links were shown before.
 
         Args:
-            height: index of the block.
+            settled: index of the newest settled block.
 
         Returns:
             ``None`` when the chain is used up and no other may be used yet.
         """
         if self.used < SEED_CHAIN_LENGTH:
             return self.epoch, self.used
-        if self.following is not None and height >= self.from_height:
+        if self.following is not None and settled + 1 >= self.from_height:
             return self.epoch + 1, 0
         return None
 

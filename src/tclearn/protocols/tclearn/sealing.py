@@ -7,6 +7,7 @@ finalize.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -18,29 +19,24 @@ from tclearn.encoding import Digest, MemberId, digest
 from tclearn.identity.seed_chain import follows
 from tclearn.ledger import Context
 from tclearn.protocols.tclearn.calls import Endorse, Finalize, Renew, Seal
-from tclearn.protocols.tclearn.proposing import draw_generals, next_turn
-from tclearn.protocols.tclearn.records import ChainedBlock, ChangeState, Pending, SeedChain
+from tclearn.protocols.tclearn.drawing import draw_generals, settled
+from tclearn.protocols.tclearn.proposing import next_turn
+from tclearn.protocols.tclearn.records import AnyPending, ChainedBlock, PendingIncrement, PendingRevert, SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import votes
 
-RENEWED_AFTER_BLOCKS: Final = 3
 GRACE_PARTS: Final = 10
 
 
 def seal(state: State, arguments: Seal, context: Context) -> None:
     """The general makes the block and shows the next link of its seed chain."""
     pending = _pending(state, arguments.height)
-    if pending.block is not None:
-        raise refuse(Refusal.ALREADY_DONE, f"block {pending.height} is sealed by {pending.block.general}")
-    if generals_exhausted(state, pending) or context.sender != pending.general:
-        raise refuse(Refusal.NOT_GENERAL, f"{context.sender} is not the general now")
-    if not verdicts_are_in(state, pending, context.time_ms):
-        raise refuse(Refusal.TOO_EARLY, "validators that have committed may still reveal")
-    state.put_seed_chain(context.sender, _shown(state.seed_chain(context.sender), arguments.reveal, pending.height))
-    block = _body(state, pending, context.sender, context.time_ms)
+    check_seal(state, pending, context.sender, context.time_ms)
+    state.put_seed_chain(context.sender, _shown(state, context.sender, arguments.reveal))
+    sealed = ChainedBlock(_body(state, pending, context.sender, context.time_ms), context.index, {})
     due_ms = context.time_ms + state.charter.schedule.seal_ms
-    state.put_pending(replace(pending, block=block, entry=context.index, due_ms=due_ms, seed=arguments.reveal))
+    state.put_pending(replace(pending, sealed=sealed, due_ms=due_ms))
 
 
 def endorse(state: State, arguments: Endorse, context: Context) -> None:
@@ -48,84 +44,129 @@ def endorse(state: State, arguments: Endorse, context: Context) -> None:
 
     Any member may endorse, and later ones may endorse the newest block: their cosignatures protect the ledger's head.
     """
-    pending = state.pending
-    if pending is not None and pending.block is not None and pending.block.hash == arguments.block:
-        chained = ChainedBlock(pending.block, pending.entry, pending.endorsements)
-    else:
-        chained = state.chained(state.tip)
-        if chained.block.hash != arguments.block or chained.entry is None:
-            raise refuse(Refusal.UNKNOWN_BLOCK, "not the sealed block, nor the newest of the chain")
-        pending = None
-    if context.sender in chained.endorsements:
-        raise refuse(Refusal.ALREADY_DONE, f"{context.sender} has endorsed this block already")
+    chained = next((each for each in to_endorse(state) if each.block.hash == arguments.block), None)
+    if chained is None:
+        raise refuse(Refusal.UNKNOWN_BLOCK, "not the sealed block, nor the newest of the chain")
+    check_endorse(chained, context.sender)
     if chained.entry is None or arguments.cosignature.size != chained.entry + 1:
         raise refuse(Refusal.WRONG_HEAD, "the cosigned head must end with the block's seal")
-    endorsements = {**chained.endorsements, context.sender: context.index}
-    if pending is None:
-        state.put_block(replace(chained, endorsements=endorsements), tip=False)
-        return
-    if sum(member in endorsements for member in pending.committee) < quorum(len(pending.committee)):
-        state.put_pending(replace(pending, endorsements=endorsements))
-        return
-    seed = digest("tclearn/seed/1", state.seed, pending.seed or b"")
-    _append(state, pending, replace(chained, endorsements=endorsements), seed, context.time_ms)
+    endorsed = replace(chained, endorsements={**chained.endorsements, context.sender: context.index})
+    pending = state.pending
+    if pending is None or endorsed.block.index != pending.height:
+        state.put_block(endorsed, tip=False)
+    elif sum(member in endorsed.endorsements for member in pending.committee) < quorum(len(pending.committee)):
+        state.put_pending(replace(pending, sealed=endorsed))
+    else:
+        shown = state.seed_chain(pending.general).last
+        _append(state, pending, endorsed, digest("tclearn/seed/1", state.seed, shown), context.time_ms)
 
 
 def finalize(state: State, arguments: Finalize, context: Context) -> None:
     """The block comes into the chain without a general, after f + 1 of them failed."""
     pending = _pending(state, arguments.height)
-    if not generals_exhausted(state, pending):
-        raise refuse(Refusal.GENERALS_LEFT, f"{pending.general} is general")
-    block = _body(state, pending, None, context.time_ms)
+    check_finalize(state, pending)
+    chained = ChainedBlock(_body(state, pending, None, context.time_ms), context.index, {})
     seed = digest("tclearn/seed/1", state.seed, "withheld", pending.misses)
-    _append(state, pending, ChainedBlock(block, context.index, {}), seed, context.time_ms)
+    _append(state, pending, chained, seed, context.time_ms)
 
 
 def renew(state: State, arguments: Renew, context: Context) -> None:
     """A member commits to its next seed chain, which takes over when the present one is used up."""
     chain = state.seed_chain(context.sender)
-    if chain.following is not None:
-        raise refuse(Refusal.ALREADY_DONE, f"{context.sender} has a following seed chain already")
-    following = replace(chain, following=arguments.tip, from_height=state.tip + RENEWED_AFTER_BLOCKS)
+    check_renew(chain)
+    # The link of the coming block's general may have been shown already, so that block does not count yet.
+    following = replace(chain, following=arguments.tip, from_height=state.tip + 2)
     state.put_seed_chain(context.sender, following)
 
 
-def verdicts_are_in(state: State, pending: Pending, now_ms: int) -> bool:
-    """Whether the block may be sealed: all verdicts committed to are revealed, or their grace has passed.
+def check_seal(state: State, pending: AnyPending, member: MemberId, now_ms: int) -> None:
+    """Whether a member may seal now.
 
-    A decision needs only a quorum; the wait lets the block name every validator's vote, also those a general dislikes.
+    A decision needs only a quorum. The general waits until all verdicts committed to are revealed, or their grace has
+    passed, so that the block names every validator's vote, also those it dislikes.
+
+    Raises:
+        Rejected: it may not.
     """
-    if pending.candidate is None or now_ms >= pending.since_ms + state.charter.schedule.seal_ms // GRACE_PARTS:
-        return True
-    candidate = state.candidate(pending.candidate)
-    return len(candidate.reveals) == len(candidate.commits)
+    if pending.sealed is not None:
+        raise refuse(Refusal.ALREADY_DONE, f"block {pending.height} is sealed by {pending.general}")
+    if generals_exhausted(state, pending) or member != pending.general:
+        raise refuse(Refusal.NOT_GENERAL, f"{member} is not the general now")
+    if isinstance(pending, PendingIncrement):
+        candidate = state.candidate(pending.candidate)
+        grace_ms = state.charter.schedule.seal_ms // GRACE_PARTS
+        if len(candidate.reveals) < len(candidate.commits) and now_ms < pending.since_ms + grace_ms:
+            raise refuse(Refusal.TOO_EARLY, "validators that have committed may still reveal")
+    if state.seed_chain(member).next_link(settled(state)) is None:
+        raise refuse(Refusal.BAD_SEED_REVEAL, "the seed chain is used up, and its successor may not be used yet")
 
 
-def switch_general(state: State, pending: Pending, now_ms: int) -> None:
+def check_endorse(chained: ChainedBlock, member: MemberId) -> None:
+    """Whether a member may endorse one of the blocks ``to_endorse``.
+
+    Raises:
+        Rejected: it may not.
+    """
+    if member in chained.endorsements:
+        raise refuse(Refusal.ALREADY_DONE, f"{member} has endorsed this block already")
+
+
+def check_finalize(state: State, pending: AnyPending) -> None:
+    """Whether anybody may finalize.
+
+    Raises:
+        Rejected: nobody may.
+    """
+    if not generals_exhausted(state, pending):
+        raise refuse(Refusal.GENERALS_LEFT, f"{pending.general} is general")
+
+
+def check_renew(chain: SeedChain) -> None:
+    """Whether a member with this seed chain may commit to the next one.
+
+    Raises:
+        Rejected: it may not.
+    """
+    if chain.following is not None:
+        raise refuse(Refusal.ALREADY_DONE, "there is a following seed chain already")
+    if not chain.near_end:
+        raise refuse(Refusal.TOO_EARLY, f"{chain.used} links of the seed chain are used; there are enough left")
+
+
+def to_endorse(state: State) -> Iterator[ChainedBlock]:
+    """The blocks that take endorsements: the sealed one, and the newest of the chain."""
+    pending, newest = state.pending, state.chained(state.tip)
+    if pending is not None and pending.sealed is not None:
+        yield pending.sealed
+    if newest.entry is not None:
+        yield newest
+
+
+def switch_general(state: State, pending: AnyPending, now_ms: int) -> None:
     """The general has not sealed in time, or its block was not endorsed in time: the next one takes over."""
     due_ms = now_ms + state.charter.schedule.seal_ms
-    cleared = replace(pending, block=None, entry=None, endorsements={}, seed=None)
-    state.put_pending(replace(cleared, misses=pending.misses + 1, due_ms=due_ms))
+    state.put_pending(replace(pending, sealed=None, misses=pending.misses + 1, due_ms=due_ms))
 
 
-def generals_exhausted(state: State, pending: Pending) -> bool:
+def generals_exhausted(state: State, pending: AnyPending) -> bool:
     """Whether f + 1 generals have failed, so that anybody may finalize."""
-    return pending.block is None and pending.misses > faulty_max(len(state.members))
+    return pending.sealed is None and pending.misses > faulty_max(len(state.members))
 
 
-def lock_for_revert(state: State, change: Digest, now_ms: int) -> None:
+def lock_for_revert(state: State, change: Digest, target: int, now_ms: int) -> None:
     """An approved revert becomes the pending block; all members are its committee."""
     height = state.tip + 1
     state.put_pending(
-        Pending(
+        PendingRevert(
             height=height,
-            candidate=None,
-            change=change,
             committee=state.members,
             generals=draw_generals(state, height, state.members),
             misses=0,
             due_ms=now_ms + state.charter.schedule.seal_ms,
             since_ms=now_ms,
+            sealed=None,
+            change=change,
+            target=target,
         )
     )
 
@@ -135,34 +176,33 @@ def members_digest(state: State) -> Digest:
     return digest("tclearn/members/1", *(member.to_value() for member in state.charter.members))
 
 
-def _pending(state: State, height: int) -> Pending:
+def _pending(state: State, height: int) -> AnyPending:
     pending = state.pending
     if pending is None or pending.height != height:
         raise refuse(Refusal.NOTHING_PENDING, f"no decided block {height} waits to be sealed")
     return pending
 
 
-def _shown(chain: SeedChain, reveal: Digest, height: int) -> SeedChain:
-    link = chain.next_link(height)
-    if link is None:
-        raise refuse(Refusal.BAD_SEED_REVEAL, "the seed chain is used up, and its successor may not be used yet")
-    if link[0] != chain.epoch and chain.following is not None:
+def _shown(state: State, member: MemberId, reveal: Digest) -> SeedChain:
+    chain = state.seed_chain(member)
+    link = chain.next_link(settled(state))
+    if link is not None and link[0] != chain.epoch and chain.following is not None:
         chain = SeedChain(chain.epoch + 1, chain.following, 0)
     if not follows(chain.last, reveal):
         raise refuse(Refusal.BAD_SEED_REVEAL, "not the next link of the seed chain committed to")
     return replace(chain, last=reveal, used=chain.used + 1)
 
 
-def _body(state: State, pending: Pending, general: MemberId | None, now_ms: int) -> Block:
-    if pending.candidate is not None:
+def _body(state: State, pending: AnyPending, general: MemberId | None, now_ms: int) -> Block:
+    if isinstance(pending, PendingIncrement):
         return _increment(state, pending, general, now_ms)
     return _revert(state, pending, general, now_ms)
 
 
-def _increment(state: State, pending: Pending, general: MemberId | None, now_ms: int) -> Block:
+def _increment(state: State, pending: PendingIncrement, general: MemberId | None, now_ms: int) -> Block:
     previous = state.block(state.tip)
-    candidate = state.candidate(pending.candidate or 0)
-    own = previous.contributions.get(candidate.proposer, 0)
+    candidate = state.candidate(pending.candidate)
+    own = previous.contributions[candidate.proposer]
     contributions = {**previous.contributions, candidate.proposer: own + candidate.samples}
     return Block(
         index=pending.height,
@@ -188,10 +228,10 @@ def _increment(state: State, pending: Pending, general: MemberId | None, now_ms:
     )
 
 
-def _revert(state: State, pending: Pending, general: MemberId | None, now_ms: int) -> Block:
+def _revert(state: State, pending: PendingRevert, general: MemberId | None, now_ms: int) -> Block:
     previous = state.block(state.tip)
-    asked = _asked(state, pending)
-    target = state.block(asked.change.target or 0)
+    asked = state.asked(pending.change)
+    target = state.block(pending.target)
     return Block(
         index=pending.height,
         time_ms=now_ms,
@@ -224,27 +264,36 @@ def _best(state: State, height: int, performance: Paired | None) -> int:
     return before
 
 
-def _append(state: State, pending: Pending, chained: ChainedBlock, seed: Digest, now_ms: int) -> None:
-    block = chained.block
+def _append(state: State, pending: AnyPending, chained: ChainedBlock, seed: Digest, now_ms: int) -> None:
     state.put_block(chained, tip=True)
     state.put_pending(None)
     state.put_seed(seed)
     state.put_tries({})
-    if pending.candidate is not None:
-        state.put_data_ids(block.index, state.candidate_ids(pending.candidate))
-        state.put_candidate_ids(pending.candidate, None)
-        _follow_performance(state, block)
-        next_turn(state, MemberId(block.contributor or ""), 0, now_ms)
+    if isinstance(pending, PendingIncrement):
+        _count_increment(state, pending, chained.block, now_ms)
     else:
-        asked = _asked(state, pending)
-        state.put_change(pending.change or Digest(b""), replace(asked, status="done"))
-        if state.rate is not None and block.performance is not None:
-            best, scale = block.performance.candidate, block.performance.scale
-            state.put_rate(replace(state.rate, best=best, scale=scale, bad_blocks=0))
-        next_turn(state, state.turn.member or state.members[-1], 0, now_ms)
-    waiting = next((change for change in state.changes() if _waits(state, change)), None)
-    if waiting is not None:
-        lock_for_revert(state, waiting, now_ms)
+        _count_revert(state, pending, chained.block, now_ms)
+    for name in state.changes():
+        asked = state.asked(name)
+        if asked.status == "approved" and asked.change.target is not None:
+            lock_for_revert(state, name, asked.change.target, now_ms)
+            return
+
+
+def _count_increment(state: State, pending: PendingIncrement, block: Block, now_ms: int) -> None:
+    candidate = state.candidate(pending.candidate)
+    state.put_data_ids(block.index, state.candidate_ids(candidate.number))
+    state.put_candidate_ids(candidate.number, None)
+    _follow_performance(state, block)
+    next_turn(state, candidate.proposer, 0, now_ms)
+
+
+def _count_revert(state: State, pending: PendingRevert, block: Block, now_ms: int) -> None:
+    state.put_change(pending.change, replace(state.asked(pending.change), status="done"))
+    if state.rate is not None and block.performance is not None:
+        best, scale = block.performance.candidate, block.performance.scale
+        state.put_rate(replace(state.rate, best=best, scale=scale, bad_blocks=0))
+    next_turn(state, state.turn.member or state.members[-1], 0, now_ms)
 
 
 def _follow_performance(state: State, block: Block) -> None:
@@ -254,15 +303,3 @@ def _follow_performance(state: State, block: Block) -> None:
     rate = Plateau(rule.factor_ppm, rule.patience, rule.minimum_ppm).next(rate, block.performance)
     state.put_rate(rate)
     state.put_hyperparameters({**state.hyperparameters, "learning_rate": rate.rate_ppm})
-
-
-def _waits(state: State, change: Digest) -> bool:
-    asked = state.change(change)
-    return asked is not None and asked.status == "approved"
-
-
-def _asked(state: State, pending: Pending) -> ChangeState:
-    asked = state.change(pending.change or Digest(b""))
-    if asked is None:
-        raise refuse(Refusal.UNKNOWN_CHANGE, "no such change")
-    return asked

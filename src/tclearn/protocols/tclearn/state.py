@@ -2,14 +2,14 @@
 
 Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``,
 ``candidate-ids/…``, ``named/…``, ``open``, ``offered/…``, ``offers/…``, ``declared/…``, ``seed``, ``chain/…``,
-``hyperparameters``, ``rate``, ``change/…``, ``changes``.
+``hyperparameters``, ``rate``, ``change/…``, ``changes``, ``reverts``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from tclearn.coalition.acceptance import AcceptanceRule
 from tclearn.coalition.block import ID_BYTES, INCREMENT, REVERT, Block, split_ids
@@ -17,13 +17,16 @@ from tclearn.coalition.rate import RateState
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.encoding import Digest, MemberId, Value, digest
 from tclearn.ledger import View
+from tclearn.protocols.tclearn.memo import Memo, UsedIds
 from tclearn.protocols.tclearn.records import (
     OPEN,
+    AnyPending,
     Candidate,
     ChainedBlock,
     ChangeState,
     Declared,
-    Pending,
+    PendingIncrement,
+    PendingRevert,
     SeedChain,
     Turn,
 )
@@ -39,13 +42,10 @@ class State:
         view: the ledger's key–value view.
         charter: the coalition's charter.
         rule: the acceptance rule that the charter names.
-        memo: records read before, by key, each with the value that it was read from. Values are never changed in
-            place, so a record whose value is still the same object need not be read again.
+        memo: what was read before.
     """
 
-    def __init__(
-        self, view: View, charter: ResolvedCharter, rule: AcceptanceRule, memo: dict[str, tuple[object, Any]]
-    ) -> None:
+    def __init__(self, view: View, charter: ResolvedCharter, rule: AcceptanceRule, memo: Memo) -> None:
         self._view = view
         self.charter = charter
         self.rule = rule
@@ -58,6 +58,15 @@ class State:
     def tip(self) -> int:
         """Index of the newest block."""
         return cast(int, self._value("tip"))
+
+    @property
+    def increments(self) -> int:
+        """Increments accepted so far, reverted ones included: every block but genesis and the reverts."""
+        return self.tip - self._reverts
+
+    @property
+    def _reverts(self) -> int:
+        return cast(int, self._value("reverts", 0))
 
     def chained(self, index: int) -> ChainedBlock:
         """A block with its endorsements."""
@@ -76,6 +85,8 @@ class State:
         self.writes[_numbered("block", chained.block.index)] = chained.to_value()
         if tip:
             self.writes["tip"] = chained.block.index
+            if chained.block.kind == REVERT:
+                self.writes["reverts"] = self._reverts + 1
 
     def lineage(self, index: int) -> Iterator[Block]:
         """The increments that the model of a block is made of, newest first; reverted ones are left out."""
@@ -91,17 +102,15 @@ class State:
 
     def used_ids(self) -> frozenset[bytes]:
         """IDs of all records that count in the present model."""
-        tip = self.block(self.tip)
-        known = self._memo.get("used")
-        if known is not None and known[0] == tip.previous and tip.kind == INCREMENT:
-            known = (tip.hash, known[1].union(split_ids(self.data_ids(tip.index))))
-            self._memo["used"] = known
-        elif known is None or known[0] != tip.hash:
-            parts = [split_ids(self.data_ids(block.index)) for block in self.lineage(tip.index)]
-            known = (tip.hash, frozenset(chain.from_iterable(parts)))
-            self._memo["used"] = known
-        ids: frozenset[bytes] = known[1]
-        return ids
+        tip, known = self.block(self.tip), self._memo.used
+        if known is None or known.block != tip.hash:
+            if known is not None and known.block == tip.previous and tip.kind == INCREMENT:
+                ids = known.ids.union(split_ids(self.data_ids(tip.index)))
+            else:
+                parts = [split_ids(self.data_ids(block.index)) for block in self.lineage(tip.index)]
+                ids = frozenset(chain.from_iterable(parts))
+            known = self._memo.used = UsedIds(tip.hash, ids)
+        return known.ids
 
     def put_data_ids(self, index: int, ids: bytes) -> None:
         """Store the IDs of an increment block."""
@@ -155,9 +164,10 @@ class State:
 
     def declared(self, member: MemberId) -> Declared | None:
         """What a member has declared of the data IDs of its coming proposal; with the chance it is forgotten."""
-        value = self._value(f"declared/{member}", 0)
-        declared = None if value == 0 else self._read(f"declared/{member}", value, Declared)
-        return declared if declared and declared.chance == self.chance(member) else None
+        if self._value(f"declared/{member}", 0) == 0:
+            return None
+        declared = self._record(f"declared/{member}", Declared)
+        return declared if declared.chance == self.chance(member) else None
 
     def declared_ids(self, member: MemberId) -> bytes:
         """The IDs declared, in one piece."""
@@ -177,9 +187,8 @@ class State:
 
     def forget_declared(self, member: MemberId) -> None:
         """Delete all parts, those of an earlier chance too."""
-        value = self._value(f"declared/{member}", 0)
-        if value != 0:
-            for number in range(self._read(f"declared/{member}", value, Declared).parts):
+        if self._value(f"declared/{member}", 0) != 0:
+            for number in range(self._record(f"declared/{member}", Declared).parts):
                 self.writes[_part(member, number)] = None
             self.writes[f"declared/{member}"] = None
 
@@ -222,12 +231,16 @@ class State:
         return digest("tclearn/chance/1", newest, self.turn.number, self.tries(member))
 
     @property
-    def pending(self) -> Pending | None:
+    def pending(self) -> AnyPending | None:
         """The decided block that locks the height; ``None``: proposals are open."""
         value = self._value("pending", 0)
-        return None if value == 0 else self._read("pending", value, Pending)
+        if value == 0:
+            return None
+        if "candidate" in cast(Mapping[str, Value], value):
+            return self._memo.record("pending", value, PendingIncrement)
+        return self._memo.record("pending", value, PendingRevert)
 
-    def put_pending(self, pending: Pending | None) -> None:
+    def put_pending(self, pending: AnyPending | None) -> None:
         """Lock the height, or unlock it."""
         self.writes["pending"] = pending.to_value() if pending else None
 
@@ -270,9 +283,12 @@ class State:
         self.writes["rate"] = rate.to_value()
 
     def change(self, change: Digest) -> ChangeState | None:
-        """A change asked for."""
-        value = self._value(f"change/{change.hex()}", 0)
-        return None if value == 0 else self._read(f"change/{change.hex()}", value, ChangeState)
+        """A change, if it was asked for."""
+        return None if self._value(f"change/{change.hex()}", 0) == 0 else self.asked(change)
+
+    def asked(self, change: Digest) -> ChangeState:
+        """A change that was asked for."""
+        return self._record(f"change/{change.hex()}", ChangeState)
 
     def keep_changes(self, changes: Sequence[Digest]) -> None:
         """Set the list of changes that are still looked at."""
@@ -307,14 +323,7 @@ class State:
         return value
 
     def _record(self, key: str, kind: type[R]) -> R:
-        return self._read(key, self._value(key), kind)
-
-    def _read(self, key: str, value: Value, kind: type[R]) -> R:
-        known = self._memo.get(key)
-        if known is None or known[0] is not value:
-            known = self._memo[key] = (value, kind.from_value(value, key))
-        record: R = known[1]
-        return record
+        return self._memo.record(key, self._value(key), kind)
 
 
 def _part(member: MemberId, number: int) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from tclearn.coalition.acceptance import Judgement, Terms
+from tclearn.coalition.acceptance import Judgement, Terms, wanted
 from tclearn.coalition.block import Vote
 from tclearn.coalition.quorum import quorum
 from tclearn.coalition.verdict import UNAVAILABLE, Verdict, agreed_global, agrees, commitment
 from tclearn.encoding import Digest, MemberId
 from tclearn.ledger import Context
+from tclearn.limits import CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX
 from tclearn.protocols.tclearn.calls import Commit, Reveal
-from tclearn.protocols.tclearn.proposing import close, draw_committee, draw_generals
+from tclearn.protocols.tclearn.drawing import draw_generals
+from tclearn.protocols.tclearn.proposing import close, known, start_testing
 from tclearn.protocols.tclearn.records import (
     ACCEPTED,
     EXPIRED,
@@ -21,7 +24,7 @@ from tclearn.protocols.tclearn.records import (
     TESTING,
     UNDECIDED,
     Candidate,
-    Pending,
+    PendingIncrement,
 )
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.state import State
@@ -29,11 +32,8 @@ from tclearn.protocols.tclearn.state import State
 
 def commit(state: State, arguments: Commit, context: Context) -> None:
     """A validator commits to its verdict. When all have, the reveals begin."""
-    candidate = _drawn(state, arguments.candidate, arguments.attempt, context)
-    if candidate.status != TESTING:
-        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}")
-    if context.sender in candidate.commits:
-        raise refuse(Refusal.ALREADY_DONE, f"{context.sender} has committed already")
+    candidate = _at_attempt(state, arguments.candidate, arguments.attempt)
+    check_commit(candidate, context.sender)
     candidate = replace(candidate, commits={**candidate.commits, context.sender: arguments.commitment})
     if len(candidate.commits) == len(candidate.committee):
         candidate = _start_reveals(state, candidate, context.time_ms)
@@ -46,21 +46,17 @@ def reveal(state: State, arguments: Reveal, context: Context) -> None:
     Verdicts that come after the decision are kept for the record: until the block is sealed, or a rejected candidate's
     deadline has passed.
     """
-    candidate = _drawn(state, arguments.candidate, arguments.attempt, context)
-    if not may_reveal(state, candidate, context.time_ms):
-        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}, verdicts are closed")
-    promised = candidate.commits.get(context.sender)
-    if promised is None:
-        raise refuse(Refusal.NO_COMMITMENT, f"{context.sender} did not commit in time")
-    if context.sender in candidate.reveals:
-        raise refuse(Refusal.ALREADY_DONE, f"{context.sender} has revealed already")
+    candidate = _at_attempt(state, arguments.candidate, arguments.attempt)
+    check_reveal(state, candidate, context.sender, context.time_ms)
     verdict = arguments.verdict
     shown = commitment(state.charter.digest, candidate.id, arguments.attempt, context.sender, verdict, arguments.salt)
-    if shown != promised:
+    if shown != candidate.commits[context.sender]:
         raise refuse(Refusal.COMMITMENT_MISMATCH, "the verdict is not the one committed to")
     local_counts = state.charter.local_results == "counts"
     task = state.charter.task
-    fault = verdict.fault(metric=task.metric, global_n=task.global_n, local_counts=local_counts)
+    fault = verdict.fault(
+        metric=task.metric, global_n=task.global_n, local_counts=local_counts, wants=wanted(state.rule)
+    )
     if fault:
         raise refuse(Refusal.BAD_VERDICT, fault)
     candidate = replace(candidate, reveals={**candidate.reveals, context.sender: verdict})
@@ -70,19 +66,50 @@ def reveal(state: State, arguments: Reveal, context: Context) -> None:
         state.put_candidate(candidate)
 
 
-def may_reveal(state: State, candidate: Candidate, now_ms: int) -> bool:
-    """Whether verdicts on this candidate are still taken."""
-    if candidate.status == REVEALING:
-        return True
-    if candidate.status == REJECTED:
-        return now_ms < candidate.due_ms
+def check_commit(candidate: Candidate, member: MemberId) -> None:
+    """Whether a member may commit to a verdict on a candidate.
+
+    Raises:
+        Rejected: it may not.
+    """
+    _check_drawn(candidate, member)
+    if candidate.status != TESTING:
+        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}")
+    if member in candidate.commits:
+        raise refuse(Refusal.ALREADY_DONE, f"{member} has committed already")
+
+
+def check_reveal(state: State, candidate: Candidate, member: MemberId, now_ms: int) -> None:
+    """Whether a member may show its verdict on a candidate.
+
+    Raises:
+        Rejected: it may not.
+    """
+    _check_drawn(candidate, member)
+    if candidate.status != REVEALING and candidate not in decided_lately(state, now_ms):
+        raise refuse(Refusal.WRONG_PHASE, f"the candidate is {candidate.status}, verdicts are closed")
+    if member not in candidate.commits:
+        raise refuse(Refusal.NO_COMMITMENT, f"{member} did not commit in time")
+    if member in candidate.reveals:
+        raise refuse(Refusal.ALREADY_DONE, f"{member} has revealed already")
+
+
+def decided_lately(state: State, now_ms: int) -> Iterator[Candidate]:
+    """Decided candidates on which verdicts are still taken, for the record.
+
+    That is the accepted one until its block is sealed, and those rejected for the coming block until their deadline,
+    among as many as all members may offer for it. (Endings without blame may make them more.)
+    """
     pending = state.pending
-    return (
-        candidate.status == ACCEPTED
-        and pending is not None
-        and pending.candidate == candidate.number
-        and pending.block is None
-    )
+    if isinstance(pending, PendingIncrement) and pending.sealed is None:
+        yield state.candidate(pending.candidate)
+    many = CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX * len(state.members)
+    for number in range(state.candidates - 1, max(-1, state.candidates - 1 - many), -1):
+        candidate = state.candidate(number)
+        if candidate.height <= state.tip:
+            return
+        if candidate.status == REJECTED and now_ms < candidate.due_ms:
+            yield candidate
 
 
 def end_testing(state: State, candidate: Candidate, now_ms: int) -> None:
@@ -98,7 +125,7 @@ def conclude(state: State, candidate: Candidate, now_ms: int) -> None:
     """The deadline for reveals has passed without a decision: draw again, or end without blame."""
     if len(candidate.committee) < len(state.members) - 1:
         if candidate.attempt + 1 < state.charter.schedule.attempts:
-            state.put_candidate(draw_committee(state, replace(candidate, attempt=candidate.attempt + 1), now_ms))
+            state.put_candidate(start_testing(state, replace(candidate, attempt=candidate.attempt + 1), now_ms))
         else:
             close(state, candidate, EXPIRED, f"no decision after {candidate.attempt + 1} committees", now_ms)
     else:
@@ -149,15 +176,15 @@ def _accept(state: State, candidate: Candidate, now_ms: int) -> None:
     for other in state.open_candidates():
         close(state, other, STALE, f"candidate {candidate.number} was accepted first", now_ms)
     state.put_pending(
-        Pending(
+        PendingIncrement(
             height=candidate.height,
-            candidate=candidate.number,
-            change=None,
             committee=candidate.committee,
             generals=draw_generals(state, candidate.height, candidate.committee),
             misses=0,
             due_ms=now_ms + state.charter.schedule.seal_ms,
             since_ms=now_ms,
+            sealed=None,
+            candidate=candidate.number,
         )
     )
 
@@ -177,6 +204,9 @@ def _vote(state: State, candidate: Candidate, member: MemberId) -> Vote:
         on_global=verdict.evidence.on_global,
         on_local=verdict.evidence.on_local,
         deviating=int(agreed is not None and not agrees(agreed, verdict.evidence.on_global)),
+        objections=tuple(guard.name for guard in judged.guards if not guard.passed)
+        if judged and judged.guards
+        else None,
     )
 
 
@@ -193,12 +223,13 @@ def _start_reveals(state: State, candidate: Candidate, now_ms: int) -> Candidate
     return replace(candidate, status=REVEALING, due_ms=now_ms + state.charter.schedule.verdict_ms)
 
 
-def _drawn(state: State, name: Digest, attempt: int, context: Context) -> Candidate:
-    candidate = state.named(name)
-    if candidate is None:
-        raise refuse(Refusal.UNKNOWN_CANDIDATE, "no such candidate")
+def _at_attempt(state: State, name: Digest, attempt: int) -> Candidate:
+    candidate = known(state, name)
     if candidate.attempt != attempt:
         raise refuse(Refusal.WRONG_ATTEMPT, f"the candidate is at attempt {candidate.attempt}")
-    if context.sender not in candidate.committee:
-        raise refuse(Refusal.NOT_DRAWN, f"{context.sender} is not drawn to test this candidate")
     return candidate
+
+
+def _check_drawn(candidate: Candidate, member: MemberId) -> None:
+    if member not in candidate.committee:
+        raise refuse(Refusal.NOT_DRAWN, f"{member} is not drawn to test this candidate")
