@@ -40,7 +40,7 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Fixes everything that is random.")] = 1,
     rule: Annotated[
-        str, typer.Option(metavar="NAME", help="Acceptance rule: anchored, paper, or one that is installed.")
+        str, typer.Option(metavar="NAME", help="Acceptance rule: anchored, paper, strict, or one that is installed.")
     ] = "anchored",
     lambda_: Annotated[str, typer.Option("--lambda", metavar="NUMBER", help="λ of the rule, 0 to 1.")] = "0.98",
     out: Annotated[
