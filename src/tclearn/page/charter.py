@@ -102,7 +102,7 @@ def _stop(facts: Facts) -> str:
     schedule = facts.charter.schedule
     stops = []
     if schedule.stop_blocks is not None:
-        stops.append(f"at block {schedule.stop_blocks}")
+        stops.append(f"after {schedule.stop_blocks} accepted increments")
     if schedule.stop_until_ms is not None:
         stops.append(f"at {text.moment(schedule.stop_until_ms)}")
     if schedule.stop_performance_ppm is not None:

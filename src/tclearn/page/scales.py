@@ -46,7 +46,7 @@ def round_interval(low: float, high: float, most: int, bounds: tuple[float, floa
         most: parts that it will be divided into at most.
         bounds: numbers that cannot occur lie outside.
     """
-    if high - low < 1e-9:
+    if high - low < 1e-6:  # performances are millionths
         low, high = low - 0.01, high + 0.01
     step = step_size(high - low, most)
     low = max(math.floor(low / step + 1e-9) * step, bounds[0])

@@ -43,7 +43,7 @@ def following(wanted: bool | None) -> Iterator[Callable[[State], None]]:
 def chain(state: State) -> str:
     """How far the chain is: its blocks, and the performance of the newest on G."""
     tip, wanted = state.tip, state.charter.schedule.stop_blocks
-    count = f"block {tip}" if wanted is None else f"block {tip} of {wanted}"
+    count = f"block {tip}" if wanted is None else f"block {state.increments} of {wanted}"
     measured = state.block(tip).performance
     return f"{count} · {float(measured.candidate_performance):.3f}" if measured else count
 
