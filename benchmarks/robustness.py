@@ -56,7 +56,7 @@ from tclearn.protocols.tclearn.adversaries import (
     Trigger,
 )
 
-RULES = ("paper", "anchored")
+RULES = ("paper", "anchored", "strict")
 MEMBERS = 7
 LAMBDA = 0.98
 IN_A_ROW = 14
@@ -223,6 +223,7 @@ CASES: dict[str, Case] = {
         in_a_row=IN_A_ROW,
         exam=of_class(SEVEN),
         harm=RECALL,
+        bars_of={"strict": (Bar(figure="harm", value=0.70),)},
     ),
     "skewed": Case(
         words="honest, Dirichlet 0.5, step search",
