@@ -299,7 +299,8 @@ def _reworded(choose: random.Random, line: str, words: Sequence[str]) -> str:
             case 4 if len(tokens[at]) >= 20:
                 tokens[at] = _rebased(choose, tokens[at])
             case 5 if choose.random() < 0.05:
-                tokens[at] = (choose.choice(words or TEXTS) or "[") * choose.choice(_DEEP)
+                word = choose.choice(words or TEXTS) or "["
+                tokens[at] = word * min(choose.choice(_DEEP), INPUT_BYTES_MAX // len(word))
             case _:
                 tokens[at] = choose.choice(words or TEXTS)
     return "".join(tokens)[:INPUT_BYTES_MAX]
