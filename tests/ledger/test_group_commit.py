@@ -41,6 +41,22 @@ def said(transaction: Checked) -> Callable[[], Checked]:
     return lambda: transaction
 
 
+class Slow:
+    """A check that has begun and does not end before it is let go."""
+
+    def __init__(self, end: Checked | MessageError) -> None:
+        self.begun = threading.Event()
+        self.free = threading.Event()
+        self._end = end
+
+    def __call__(self) -> Checked:
+        self.begun.set()
+        assert self.free.wait(PATIENCE)
+        if isinstance(self._end, MessageError):
+            raise self._end
+        return self._end
+
+
 def until(reached: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE
     while not reached():
@@ -66,20 +82,15 @@ def test_the_writer_waits_for_those_who_are_checking(world: World) -> None:
     disk, (quick, slow) = Disk(), checked(world, 2)
     disk.free.set()
     queue = GroupCommit(disk.write)
-    checking, enough = threading.Event(), threading.Event()
-
-    def slowly() -> Checked:
-        checking.set()
-        assert enough.wait(PATIENCE)
-        return slow
+    slowly = Slow(slow)
 
     with ThreadPoolExecutor(2) as pool:
         late = pool.submit(queue.submit, slowly)
-        assert checking.wait(PATIENCE)
+        assert slowly.begun.wait(PATIENCE)
         early = pool.submit(queue.submit, said(quick))
         until(lambda: bool(queue._waiting))
         assert not disk.batches
-        enough.set()
+        slowly.free.set()
         assert (early.result(PATIENCE), late.result(PATIENCE)) == (quick.id, slow.id)
     assert disk.batches == [[quick.id, slow.id]]
 
@@ -88,19 +99,14 @@ def test_a_transaction_that_does_not_hold_keeps_nobody_waiting(world: World) -> 
     disk, (good,) = Disk(), checked(world, 1)
     disk.free.set()
     queue = GroupCommit(disk.write)
-    checking, enough = threading.Event(), threading.Event()
-
-    def wrong() -> Checked:
-        checking.set()
-        assert enough.wait(PATIENCE)
-        raise MessageError(Code.SIGNATURE, "not signed")
+    wrong = Slow(MessageError(Code.SIGNATURE, "not signed"))
 
     with ThreadPoolExecutor(2) as pool:
         bad = pool.submit(queue.submit, wrong)
-        assert checking.wait(PATIENCE)
+        assert wrong.begun.wait(PATIENCE)
         waiting = pool.submit(queue.submit, said(good))
         until(lambda: bool(queue._waiting))
-        enough.set()
+        wrong.free.set()
         assert waiting.result(PATIENCE) == good.id
         with pytest.raises(MessageError, match="not signed"):
             bad.result(PATIENCE)
@@ -132,19 +138,14 @@ def test_sixteen_do_not_wait_for_one_who_is_checking(world: World) -> None:
     disk = Disk()
     disk.free.set()
     queue = GroupCommit(disk.write)
-    checking, enough = threading.Event(), threading.Event()
     *others, last = checked(world, 17)
-
-    def slowly() -> Checked:
-        checking.set()
-        assert enough.wait(PATIENCE)
-        return last
+    slowly = Slow(last)
 
     with ThreadPoolExecutor(17) as pool:
         late = pool.submit(queue.submit, slowly)
-        assert checking.wait(PATIENCE)
+        assert slowly.begun.wait(PATIENCE)
         ids = [pool.submit(queue.submit, said(other)) for other in others]
         assert [done.result(PATIENCE) for done in ids] == [other.id for other in others]
         assert not late.done()
-        enough.set()
+        slowly.free.set()
         assert late.result(PATIENCE) == last.id

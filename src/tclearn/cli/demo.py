@@ -16,6 +16,7 @@ from tclearn.errors import Code, UsageError
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.attacks import KINDS, Attack
 from tclearn.simulation.demo import Demo, DemoOptions, DemoResult
+from tclearn.simulation.progress import doing
 from tclearn.simulation.rows import header, row
 
 _NOBODY: Final = "none"
@@ -138,19 +139,8 @@ def _progress(as_json: bool) -> AbstractContextManager[Status | None]:
 
 
 def _tell(progress: Status | None, state: State) -> None:
-    if progress is None:
-        return
-    pending, candidates, turn = state.pending, state.open_candidates(), state.turn
-    if pending is not None:
-        what = f"block {pending.height}: {pending.general} seals" if pending.block is None else "members endorse"
-    elif candidates:
-        first = candidates[0]
-        what = f"{len(first.commits)} of {len(first.committee)} have tested {first.proposer}'s candidate"
-    elif turn.member is not None:
-        what = f"{turn.member} trains"
-    else:
-        what = "nobody has more to offer"
-    _update(progress, what)
+    if progress is not None:
+        progress.update(doing(state))
 
 
 def _update(progress: Status | None, what: str) -> None:

@@ -5,7 +5,7 @@ Format, and what follows from each kind: ``docs/formats/evidence.md``. How it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
@@ -148,7 +148,12 @@ def write_evidence(
 
 
 def of_heads(
-    charter: bytes, first: bytes, second: bytes, *, prefix: Digest | None = None, path: tuple[Digest, ...] = ()
+    charter: bytes,
+    first: bytes,
+    second: bytes,
+    *,
+    prefix: Digest | None = None,
+    path: tuple[Digest, ...] | None = None,
 ) -> bytes:
     """Evidence that the log signed two heads that contradict each other.
 
@@ -159,8 +164,7 @@ def of_heads(
         prefix: root of the first entries under ``second``, as many as ``first`` has; only where the sizes differ.
         path: consistency proof from ``prefix`` to the root of ``second``.
     """
-    proven = Statement(second) if prefix is None else Statement(second, prefix=prefix, path=path)
-    return write_evidence(Kind.TWO_HEADS, charter, Statement(first), proven)
+    return write_evidence(Kind.TWO_HEADS, charter, Statement(first), Statement(second, prefix=prefix, path=path))
 
 
 def of_transactions(kind: Kind, charter: bytes, first: bytes, second: bytes) -> bytes:
@@ -196,6 +200,34 @@ def check_evidence(data: bytes, terms_of: Callable[[bytes], Terms[S]], charter_d
             expected="two things that one key signed and that contradict each other",
             remedy="nobody is convicted by this file",
         ) from error
+
+
+def contradiction_of_heads(small: Head, large: Head, prefix: Digest | None, path: Sequence[Digest] | None) -> str:
+    """In words, how two heads contradict each other: neither extends the other.
+
+    Args:
+        small: the smaller head, or one of two of the same size.
+        large: the other.
+        prefix: root of the first entries under ``large``, as many as ``small`` has; ``None`` where the sizes are equal.
+        path: consistency proof from ``prefix`` to the root of ``large``; ``None`` likewise.
+
+    Raises:
+        MessageError: they do not, or it is not shown.
+        VerificationError: ``path`` does not lead from ``prefix`` to the root of ``large``.
+    """
+    if small.size == large.size:
+        if prefix is not None or path is not None:
+            raise _fault("a statement has more than its kind needs")
+        if small == large:
+            raise _fault("both are the same head")
+        other = "different roots" if small.root != large.root else "the same entries and different results or times"
+        return f"two heads of {_entries(small.size)} with {other}"
+    if prefix is None or path is None:
+        raise _fault("the larger head comes without the root of its first entries")
+    check_consistency(small.size, large.size, path, prefix, large.root)
+    if prefix == small.root:
+        raise _fault("the larger head extends the smaller one")
+    return f"two histories: {_at_sizes([small, large])}, which does not begin with the same entries"
 
 
 def charter_of(data: bytes) -> bytes:
@@ -282,19 +314,7 @@ def _neither_extends(file: _File, heads: list[Head]) -> str:
     )
     if any(extra is not None for extra in (plain.entry, plain.prefix, plain.path, proof.entry)):
         raise _fault("a statement has more than its kind needs")
-    if small.size == large.size:
-        if proof.prefix is not None or proof.path is not None:
-            raise _fault("a statement has more than its kind needs")
-        if small == large:
-            raise _fault("both are the same head")
-        other = "different roots" if small.root != large.root else "the same entries and different results or times"
-        return f"two heads of {_entries(small.size)} with {other}"
-    if proof.prefix is None or proof.path is None:
-        raise _fault("the larger head comes without the root of its first entries")
-    check_consistency(small.size, large.size, proof.path, proof.prefix, large.root)
-    if proof.prefix == small.root:
-        raise _fault("the larger head extends the smaller one")
-    return f"two histories: {_at_sizes([small, large])}, which does not begin with the same entries"
+    return contradiction_of_heads(small, large, proof.prefix, proof.path)
 
 
 def _transactions(file: _File, founded: Founding[S]) -> Contradiction:

@@ -60,7 +60,7 @@ def doing(state: State) -> str:
         if not first.committee:
             return f"{first.proposer} releases its increment"
         return f"{len(first.commits)} of {len(first.committee)} have tested {first.proposer}'s"
-    if schedule.stop_blocks is not None and state.tip >= schedule.stop_blocks:
+    if schedule.stop_blocks is not None and state.increments >= schedule.stop_blocks:
         return ""
     if schedule.turns == "free":
         return "members train"

@@ -17,8 +17,8 @@ from tclearn.identity import PublicKey
 from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.contract import Contract, S
 from tclearn.ledger.engines.reading import Reading
-from tclearn.ledger.evidence import of_heads
-from tclearn.ledger.merkle import MerkleLog, check_consistency, leaf_hash
+from tclearn.ledger.evidence import contradiction_of_heads, of_heads
+from tclearn.ledger.merkle import MerkleLog, leaf_hash
 from tclearn.ledger.replica import Replica
 from tclearn.ledger.transaction import Entry, Transaction
 
@@ -64,14 +64,14 @@ class Fork:
     Attributes:
         first: the smaller checkpoint, or one of two of the same size, as a signed note.
         second: the other.
-        root: root of the second log's first entries, as many as ``first`` has.
-        path: RFC 9162 consistency proof from ``root`` to the root of ``second``.
+        root: root of the second log's first entries, as many as ``first`` has; ``None`` where the sizes are equal.
+        path: RFC 9162 consistency proof from ``root`` to the root of ``second``; ``None`` likewise.
     """
 
     first: bytes
     second: bytes
-    root: Digest
-    path: tuple[Digest, ...]
+    root: Digest | None
+    path: tuple[Digest, ...] | None
 
     def evidence(self, charter: bytes) -> bytes:
         """The fork as a file of evidence; format: ``docs/formats/evidence.md``.
@@ -79,8 +79,6 @@ class Fork:
         Args:
             charter: the charter's canonical bytes.
         """
-        if Note.parse(self.first).head.size == Note.parse(self.second).head.size:
-            return of_heads(charter, self.first, self.second)
         return of_heads(charter, self.first, self.second, prefix=self.root, path=self.path)
 
 
@@ -281,15 +279,14 @@ def check_fork(fork: Fork, coalition: Digest, log_key: PublicKey) -> None:
     """
     first, second = (_signed(data, coalition, log_key).head for data in (fork.first, fork.second))
     try:
-        check_consistency(first.size, second.size, fork.path, fork.root, second.root)
+        contradiction_of_heads(first, second, fork.root, fork.path)
     except VerificationError as error:
         raise MessageError(Code.RECORD_HEAD, "a fork whose second head is not proven") from error
-    same_size = first.size == second.size
-    if fork.root == first.root and not (same_size and first != second):
-        raise MessageError(Code.RECORD_HEAD, "two heads that do not contradict each other")
 
 
 def _fork(first: bytes, size: int, second: bytes, second_size: int, log: MerkleLog) -> Fork:
+    if size == second_size:
+        return Fork(first, second, None, None)
     return Fork(first, second, log.root(size), tuple(log.consistency_proof(size, second_size)))
 
 

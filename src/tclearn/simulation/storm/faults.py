@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from tclearn.agents import MemoryOutbox, Outbox
+from tclearn.agents import Outbox
 from tclearn.encoding import Digest
 from tclearn.errors import Code, UnreachableError
 from tclearn.ledger import Call
@@ -81,13 +81,6 @@ class Line:
         if self.weather.happens(self.weather.plan.lost):
             raise unreachable()
         return self.source.read(start)
-
-
-@dataclass
-class Disk:
-    """What outlives a member's process: decisions and drafts that were written to the end."""
-
-    outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
 
 
 @dataclass
