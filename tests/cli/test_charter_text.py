@@ -53,7 +53,7 @@ def test_values_are_shown_as_they_are_written() -> None:
         "seal_minutes": "1.25",
         "minimum_batch": "64",
         "attempts": "2",
-        "step_search": "false",
+        "step_search": "none",
     }
     assert shown["hyperparameters"] == {
         "epochs": "50",

@@ -75,7 +75,7 @@ turn_minutes = 60
 seal_minutes = 1.25
 minimum_batch = 64
 attempts = 2
-step_search = false
+step_search = "none"
 [hyperparameters]
 epochs = 50
 batch_size = 16

@@ -38,7 +38,7 @@ def test_the_call_of_the_readme_is_all_that_is_needed() -> None:
     assert (complete.protocol, complete.level, complete.contracts) == ("tclearn", "A", ("tclearn/1",))
     assert complete.model.factory == "tests.coalition.charters:network"
     assert complete.task.local_share_ppm == 100_000
-    assert complete.step_search == 1
+    assert complete.step_search == "own"
     assert complete.learning_rate is None
     assert complete.local_results == "counts"
     assert (complete.schedule.turns, complete.schedule.attempts, complete.schedule.minimum_batch) == ("lease", 3, 1)
@@ -126,7 +126,7 @@ def test_the_decimal_context_of_the_caller_does_not_matter() -> None:
         ({"seal_minutes": "5"}, "[schedule] seal_minutes is '5'", "leave out the quotation marks"),
         ({"minimum_batch": 0}, "[schedule] minimum_batch is 0", "records from 1"),
         ({"attempts": 101}, "[schedule] attempts is 101", "committees from 1 to 100"),
-        ({"step_search": 1}, "[schedule] step_search is 1", "true or false"),
+        ({"step_search": True}, "[schedule] step_search is true", "own or global or none"),
         ({"hyperparameters": []}, "[hyperparameters] is []", "a table of numbers"),
         ({"hyperparameters": {"epochs": 0}}, "[hyperparameters] epochs is 0", "a whole number from 1"),
         ({"hyperparameters": {"epochs": 1.5}}, "[hyperparameters] epochs is 1.5", "round it to no decimals"),
@@ -193,10 +193,10 @@ def test_what_was_typed_may_be_changed_afterwards_without_effect() -> None:
 
 
 def test_step_search_is_off_with_the_papers_rule() -> None:
-    assert charter().searches_steps
-    assert not charter(acceptance="paper").searches_steps
-    assert charter(acceptance="paper", step_search=True).searches_steps
-    assert not charter(step_search=False).searches_steps
+    assert charter().steps_searched_on == "own"
+    assert charter(acceptance="paper").steps_searched_on == "none"
+    assert charter(acceptance="paper", step_search="global").steps_searched_on == "global"
+    assert charter(step_search="none").steps_searched_on == "none"
 
 
 def test_a_date_means_the_end_of_that_day() -> None:

@@ -83,7 +83,7 @@ def test_every_key_arrives_in_the_resolved_charter() -> None:
         "stop_until_ms": 1_909_094_400_000,
         "stop_performance_ppm": 970_000,
     }
-    assert complete.step_search == 0
+    assert complete.step_search == "none"
     assert complete.hyperparameters == {
         "epochs": 50,
         "batch_size": 16,

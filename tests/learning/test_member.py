@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tclearn.learning.data_ids import data_ids
 from tclearn.learning.member import MemberTrainer
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
+from tclearn.learning.step_search import STEPS
 from tclearn.learning.trainer import LocalData, Recipe
 from tclearn.learning.trainers.torch import TorchTrainer
 
@@ -247,13 +249,21 @@ def test_members_of_one_recipe_share_the_measurement_of_g(monkeypatch: pytest.Mo
     assert all(member.measure(start, start, frozenset()) == first for member in members)
 
 
-def test_step_search_looks_at_the_hold_out_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = bound(table(60), local_share=300_000)
-    start = trainer.initial(1)
-    seen: list[int] = []
-    monkeypatch.setattr(trainer._global_test, "score", lambda _: seen.append(1))
-    assert trainer.train(start, work()) is not None
-    assert seen == []
+def test_the_step_is_searched_where_the_charter_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    for searched in ("own", "global", "none"):
+        trainer = bound(table(60), local_share=300_000, step_search=searched)
+        start = trainer.initial(1)
+        score = trainer._global_test.score
+
+        def noted(parameters: Parameters, on: str = searched, ask: Callable[[Parameters], Any] = score) -> Any:
+            seen.append(on)
+            return ask(parameters)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(trainer._global_test, "score", noted)
+            assert trainer.train(start, work()) is not None
+    assert seen == ["global"] * len(STEPS)
 
 
 def test_step_search_can_shorten_a_step() -> None:
@@ -264,7 +274,7 @@ def test_step_search_can_shorten_a_step() -> None:
     start = plain.train(plain.initial(1), work())
     assert start is not None
     steps, right = {}, {}
-    for search in (True, False):
+    for search in ("own", "none"):
         trainer = bound(turned, local_test=table(60, seed=3), step_search=search)
         contribution = trainer.train(start.parameters, work())
         assert contribution is not None
@@ -272,5 +282,5 @@ def test_step_search_can_shorten_a_step() -> None:
         local = trainer.measure(start.parameters, contribution.parameters, frozenset()).on_local
         assert local is not None
         right[search] = local.candidate
-    assert steps[True] / steps[False] == pytest.approx(0.35, rel=1e-3)
-    assert right[True] > right[False]
+    assert steps["own"] / steps["none"] == pytest.approx(0.35, rel=1e-3)
+    assert right["own"] > right["none"]

@@ -63,7 +63,7 @@ def charter(n: int = 4, **changes: object) -> ResolvedCharter:
         acceptance=AcceptanceTerms("paper", 980_000, {}),
         schedule=ScheduleTerms("lease", 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 1, 3, stop_blocks=100),
         trainer="torch",
-        step_search=0,
+        step_search="none",
         hyperparameters={"epochs": 5, "learning_rate": 1_000_000},
         governance=GovernanceTerms(("epochs", "learning_rate"), ()),
         data_key=digest("data key"),

@@ -121,7 +121,7 @@ def _schedule(charter: ResolvedCharter) -> Rows:
     yield "seal_minutes", decimal_text(schedule.seal_ms, _MINUTE_MS)
     yield "minimum_batch", str(schedule.minimum_batch)
     yield "attempts", str(schedule.attempts)
-    yield "step_search", "true" if charter.step_search else "false"
+    yield "step_search", charter.step_search
 
 
 def _hyperparameters(charter: ResolvedCharter) -> Rows:

@@ -54,7 +54,8 @@ class Charter:
         seal_minutes: minutes that a general has to seal a block; ``None``: as ``verdict_minutes``.
         minimum_batch: records that a contribution must have at least.
         attempts: committees drawn for one candidate before it expires undecided.
-        step_search: proposers try shorter steps on their hold-out first; ``None``: yes, except with rule ``paper``.
+        step_search: proposers try shorter steps first and offer the best: ``"own"``, on their own hold-out;
+            ``"global"``, on the global test set; ``"none"``. ``None``: ``"own"``, with rule ``paper`` ``"none"``.
         hyperparameters: ``epochs``, ``batch_size``, ``learning_rate`` (a number or a ``LearningRate``), and whatever
             else the trainer knows; what is not given is the trainer's default.
         may_change: hyper-parameters that a quorum may change later.
@@ -88,7 +89,7 @@ class Charter:
     seal_minutes: Number | None = None
     minimum_batch: int = 1
     attempts: int = 3
-    step_search: bool | None = None
+    step_search: str | None = None
     hyperparameters: Mapping[str, Number | LearningRate | Mapping[str, Any]] = field(default_factory=dict)
     may_change: Sequence[str] = ()
     may_propose_revert: Sequence[str] = ()
@@ -123,9 +124,11 @@ class Charter:
         return LOCAL_TEST.read(self.local_test, Faults())
 
     @property
-    def searches_steps(self) -> bool:
-        """Whether proposers search for a step: ``step_search``, or what the acceptance rule has by default."""
-        return self.acceptance != "paper" if self.step_search is None else self.step_search
+    def steps_searched_on(self) -> str:
+        """Where proposers search for a step: ``step_search``, or what the acceptance rule has by default."""
+        if self.step_search is not None:
+            return self.step_search
+        return "none" if self.acceptance == "paper" else "own"
 
 
 def read_charter(text: str, file: str, faults: Faults) -> dict[str, Any]:

@@ -122,12 +122,6 @@ def _until(value: Any, faults: Faults) -> Any:
     return value
 
 
-def _step_search(value: Any, faults: Faults) -> Any:
-    if not isinstance(value, bool):
-        faults.add(f"[schedule] step_search is {shown(value)}", "true or false")
-    return value
-
-
 def _free(table: str, key: str, value: Any, faults: Faults, low: int = 0) -> Any:
     scale = MILLION if isinstance(value, float | Decimal) else 1
     return number(free_quantity(f"{table}{key}", scale=scale, low=low))(value, faults)
@@ -178,7 +172,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     "seal_minutes": optional(number(quantities.SEAL_MINUTES)),
     "minimum_batch": number(quantities.MINIMUM_BATCH),
     "attempts": number(quantities.ATTEMPTS),
-    "step_search": optional(_step_search),
+    "step_search": optional(choice("[schedule] step_search", words.STEP_SEARCHES)),
     "hyperparameters": options("[hyperparameters]", _hyperparameter),
     "may_change": names("[governance] may_change", "hyper-parameters", 1, 256),
     "may_propose_revert": names("[governance] may_propose_revert", "members", 1, MEMBERS_MAX),

@@ -97,7 +97,7 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
         ),
         schedule=_schedule(charter),
         trainer=charter.trainer,
-        step_search=int(charter.searches_steps),
+        step_search=charter.steps_searched_on,
         hyperparameters=options,
         governance=_governance(charter, options),
         data_key=data_key_digest(data_key),

@@ -53,7 +53,8 @@ class ResolvedCharter(Record):
         acceptance: when a candidate is good enough.
         schedule: turns, deadlines and the end.
         trainer: entry-point name of the trainer.
-        step_search: 1: proposers try shorter steps on their own hold-out before they propose.
+        step_search: where proposers try shorter steps before they propose: ``"own"`` (their own hold-out),
+            ``"global"`` (the global test set) or ``"none"``.
         hyperparameters: counts as they are, ``learning_rate`` in millionths, other decimals in millionths under a name
             ending in ``_ppm``.
         governance: what may be changed later.
@@ -74,7 +75,7 @@ class ResolvedCharter(Record):
     acceptance: AcceptanceTerms
     schedule: ScheduleTerms
     trainer: str
-    step_search: int
+    step_search: str
     hyperparameters: dict[str, int]
     governance: GovernanceTerms
     data_key: Digest
@@ -119,7 +120,6 @@ class ResolvedCharter(Record):
             faults.add("a list of contracts that is empty, malformed or names one twice", '"name/version" once each')
         if not words.EXTENSION_NAME.fullmatch(self.trainer):
             faults.add(f"[model] trainer is {shown(self.trainer)}", words.EXTENSION_EXPECTED)
-        if self.step_search not in (0, 1):
-            faults.add(f"[schedule] step_search is {self.step_search}", "1 (yes) or 0 (no)")
+        faults.choice("[schedule] step_search", self.step_search, words.STEP_SEARCHES)
         if len(self.data_key) != 32:
             faults.add(f"data_key is {len(self.data_key)} bytes", "a digest of 32 bytes", code=Code.CHARTER_VALUE)

@@ -12,6 +12,7 @@ LATER_LEVELS: Final = ("B", "C")
 METRICS: Final = ("accuracy", "macro_f1", "auc", "dice")
 LOCAL_RESULTS: Final = ("counts", "vote")
 TURNS: Final = ("lease", "free")
+STEP_SEARCHES: Final = ("own", "global", "none")
 RATE_RULES: Final = ("constant", "plateau")
 ORIGINS: Final = ("os", "seed")
 

@@ -146,7 +146,7 @@ def check_data(coalition: CoalitionDirectory, site: SiteFile) -> DataCheck:
         global_test=records,
         local_share=charter.task.local_share_ppm,
         data_key=coalition.data_key(),
-        step_search=bool(charter.step_search),
+        step_search=charter.step_search,
     )
     data = LocalData(site.source("data"), site.source("local_test"))
     trainer = _recipe(charter.trainer, site).bind(task, data)
@@ -227,7 +227,7 @@ def _initial(charter: Charter, recipe: Recipe, factory: Factory, records: Record
         global_test=records,
         local_share=charter.local_share_ppm,
         data_key=data_key,
-        step_search=charter.searches_steps,
+        step_search=charter.steps_searched_on,
     )
     return recipe.bind(task, LocalData(None)).initial(charter.seed)
 

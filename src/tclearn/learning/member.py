@@ -92,7 +92,7 @@ class MemberTrainer:
         """Train from ``start`` on the next records that do not count yet; see ``learning.contribution``.
 
         Returns:
-            The contribution, its step chosen on the put-aside records; ``None`` when there is nothing new to train on.
+            The contribution, its step searched where the task says; ``None`` when there is nothing new to train on.
 
         Raises:
             ParametersError: ``start`` is not of this model.
@@ -107,8 +107,8 @@ class MemberTrainer:
                 return None
             prepared = self._learner.prepare(self._records.take(portion.trained), _TRAINING)
             parameters = self._learner.fit(start, prepared, work.seed, work.hyperparameters)
-            if self._task.step_search:
-                parameters, _ = search_step(start, parameters, self._on_hold_out(portion, work.used))
+            if self._task.step_search != "none":
+                parameters, _ = search_step(start, parameters, self._searched_on(portion, work.used))
             return Contribution(parameters, portion.data_ids, len(portion.put_aside))
 
     def measure(self, reference: Parameters, candidate: Parameters, used: Container[DataId]) -> Evidence:
@@ -206,17 +206,20 @@ class MemberTrainer:
             self._grown = positions, self._test_set(self._records.take(positions), _LOCAL)
         return self._grown[1]
 
-    def _on_hold_out(self, portion: Portion, used: Container[DataId]) -> Callable[[Parameters], Fraction | None]:
-        hold_out = self._own_test
-        positions = portion.put_aside + self._holding.local_test(used)
-        if hold_out is None and self._records is not None and positions:
-            hold_out = self._test_set(self._records.take(positions), _LOCAL)
+    def _searched_on(self, portion: Portion, used: Container[DataId]) -> Callable[[Parameters], Fraction | None]:
+        tests = self._global_test if self._task.step_search == "global" else self._hold_out(portion, used)
 
         def performance(parameters: Parameters) -> Fraction | None:
-            score = hold_out.score(parameters) if hold_out else None
+            score = tests.score(parameters) if tests else None
             return score.performance if score else None
 
         return performance
+
+    def _hold_out(self, portion: Portion, used: Container[DataId]) -> TestSet | None:
+        positions = portion.put_aside + self._holding.local_test(used)
+        if self._own_test is not None or self._records is None or not positions:
+            return self._own_test
+        return self._test_set(self._records.take(positions), _LOCAL)
 
     def _test_set(self, records: Records, what: str) -> TestSet:
         return TestSet(self._learner, records, self._task.metric, what)

@@ -1,6 +1,7 @@
-"""How far to go: the length of a proposer's step, chosen on its own hold-out before it proposes.
+"""How far to go: the length of a proposer's step, chosen before it proposes.
 
-G is never looked at: a step chosen on the set that everybody tests on would overfit it.
+On its own hold-out, a member with another mixture of classes than the others finds the whole step good, and is turned
+down. On G it finds what the others will accept; G is then no longer a set that nobody has chosen by.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ def search_step(
     Args:
         start: M.
         candidate: M + Δ.
-        performance: what a model reaches on the hold-out, 0 to 1; ``None`` where it cannot be measured.
+        performance: what a model reaches on the set that is searched on, 0 to 1; ``None`` where it cannot be measured.
 
     Returns:
-        The model to propose, and its a; ``candidate`` and 1 when the hold-out says nothing.
+        The model to propose, and its a; ``candidate`` and 1 when that set says nothing.
     """
     best, best_step, best_performance = candidate, 1.0, performance(candidate)
     if best_performance is None:

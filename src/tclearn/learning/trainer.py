@@ -73,7 +73,8 @@ class Task:
         global_test: the global test set G, in a form the recipe knows.
         local_share: share of each contribution that is put aside for L, millionths.
         data_key: key of the data IDs (32 bytes).
-        step_search: try M + a·Δ for a in {1, .6, .35, .2} on the member's own hold-out before proposing.
+        step_search: where M + a·Δ is tried for a in {1, .6, .35, .2} before proposing: ``"own"`` (the member's own
+            hold-out), ``"global"`` (G) or ``"none"``.
         wants: what the acceptance rule wants to have measured besides both performances.
     """
 
@@ -83,7 +84,7 @@ class Task:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     local_share: int = 100_000
     data_key: bytes = field(default=bytes(32), repr=False)
-    step_search: bool = True
+    step_search: str = "own"
     wants: frozenset[str] = frozenset()
 
 

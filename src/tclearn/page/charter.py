@@ -19,6 +19,11 @@ _TURNS = {
     "lease": "in turn; a member that lets its time pass is skipped",
     "free": "whoever comes first; the first accepted candidate wins",
 }
+_SEARCHES = {
+    "own": "shorter steps may be tried on the proposer’s own hold-out",
+    "global": "shorter steps may be tried on the global test set",
+    "none": "none",
+}
 
 
 def charter(facts: Facts) -> Html:
@@ -119,11 +124,10 @@ def _training(facts: Facts) -> list[tuple[Child, Child]]:
         words = f"{rate.rule}: × {text.ppm(rate.factor_ppm)} after more than {text.plural(rate.patience, 'block')} "
         words += f"without a new best, never below {text.ppm(rate.minimum_ppm)}"
         pairs.append(("Learning rate", words))
-    search = "shorter steps may be tried on the proposer’s own hold-out" if charter.step_search else "none"
     reverts = charter.governance.may_propose_revert
     return [
         *pairs,
-        ("Step search", search),
+        ("Step search", _SEARCHES[charter.step_search]),
         ("May be changed", ", ".join(charter.governance.may_change) or "nothing"),
         ("May ask for a revert", join(reverts, ", ") if reverts else "any member"),
         ("Key of the data IDs", ["digest ", text.hexadecimal(charter.data_key)]),

@@ -162,7 +162,7 @@ class Demo:
             global_test=self._dataset.test,
             local_share=0,
             data_key=self.simulation.keys.data(),
-            step_search=False,
+            step_search="none",
         )
         trainer = self._recipe.bind(task, LocalData(self._pooled))
         start = trainer.initial(result.charter.model.seed)

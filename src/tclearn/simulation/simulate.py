@@ -167,7 +167,7 @@ class Setting:
             global_test=self.global_test,
             local_share=self.charter.local_share_ppm,
             data_key=self.keys.data(),
-            step_search=self.charter.searches_steps,
+            step_search=self.charter.steps_searched_on,
             wants=wanted(load("tclearn.acceptance", self.charter.acceptance)),
         )
         # As many contributions per member as it takes to fill the chain: a record counts once.
