@@ -10,12 +10,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
-BENCHMARKS := ledger null_increment overhead merging
+BENCHMARKS := ledger null_increment overhead merging vault
 # Two at the most: the tests start processes and threads of their own.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1); [ "$$n" -lt 2 ] && echo 1 || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo coalition test test-all lint bench clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -23,6 +23,9 @@ help: ## show this list
 
 demo: $(STAMP) ## seven members train one model together; report, model and record in demo/
 	@$(BIN)/tclearn demo --out demo
+
+coalition: $(STAMP) ## the same story over a network: eight processes on this computer, connected by TLS
+	@$(BIN)/tclearn demo --network --out coalition-demo
 
 test: $(STAMP) ## the tests, without those over five seconds
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
@@ -43,10 +46,12 @@ lint: $(STAMP) ## style, types, and who may import whom
 bench: $(STAMP) ## every benchmark, beside its peer or bare primitive
 	@failed=; for name in $(BENCHMARKS); do file=benchmarks/$$name.py; \
 		echo "== $$file"; $(BIN)/python "$$file" --table || failed="$$failed $$file"; \
-	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+	done; \
+	echo "== benchmarks/privacy.py --quick"; $(BIN)/python benchmarks/privacy.py --quick --table || failed="$$failed privacy"; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 clean: ## remove all that make has made, .venv too
-	@rm -rf .venv demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv demo coalition-demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

@@ -21,7 +21,6 @@ from sklearn.model_selection import train_test_split
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from benchmarks.common import Figure, show
-
 from tclearn import Charter, TorchTrainer, simulate
 from tclearn.coalition.acceptance import merged
 from tclearn.coalition.evidence import Evidence
@@ -59,7 +58,9 @@ def main() -> None:
     x, y = load_breast_cancer(return_X_y=True)
     x, global_x, y, global_y = train_test_split(x / x.max(0), y, test_size=120, stratify=y, random_state=0)
     records = Records(x.astype(np.float32), y)
-    charter = Charter(name="merging", model=network, metric="accuracy", acceptance="anchored", blocks=8)
+    charter = Charter(
+        name="merging", model=network, metric="accuracy", acceptance="anchored", blocks=8, minimum_batch=1
+    )
     trainer = TorchTrainer(optimizer=torch.optim.Adadelta, epochs=20, batch_size=16)
     counts = {"equal weight": [0, 0], "record by record": [0, 0]}
     ways: dict[str, Merge] = {"equal weight": equal, "record by record": merged}

@@ -101,4 +101,5 @@ def null_setting(members: int, charter: Charter, *, size: int = 8, seed: int = 1
 
 def null_charter(blocks: int, **changes: Any) -> Charter:
     """The charter of a coalition of null trainers; it runs until it has so many blocks."""
-    return Charter(**{"name": "null", "model": no_model, "metric": "accuracy", "blocks": blocks, **changes})
+    usual = {"name": "null", "model": no_model, "metric": "accuracy", "blocks": blocks, "minimum_batch": 1}
+    return Charter(**{**usual, **changes})

@@ -32,7 +32,6 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, from anywhere
 
 from benchmarks.common import Figure, show
-
 from tclearn import Charter, Result, TorchTrainer, simulate
 from tclearn.coalition.evidence import Evidence
 from tclearn.files import write_whole
@@ -332,6 +331,7 @@ def charter_of(scene: Scene, case: Case, rule: str, seed: int) -> Charter:
         lambda_=LAMBDA,
         step_search=case.search,
         blocks=counted * scene.contributions + case.in_a_row,
+        minimum_batch=1,
         seed=seed,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tclearn.coalition.charter import Charter, LearningRate
+    from tclearn.coalition.charter import Charter, LearningRate, Privacy
     from tclearn.errors import TCLearnError, VerificationError
     from tclearn.learning.parameters import Parameters
     from tclearn.learning.trainer import Recipe, Trainer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Charter": "tclearn.coalition.charter",
     "LearningRate": "tclearn.coalition.charter",
+    "Privacy": "tclearn.coalition.charter",
     "Export": "tclearn.simulation",
     "Parameters": "tclearn.learning.parameters",
     "Recipe": "tclearn.learning.trainer",
@@ -36,6 +37,7 @@ __all__ = [
     "Export",
     "LearningRate",
     "Parameters",
+    "Privacy",
     "Recipe",
     "Result",
     "SklearnTrainer",

@@ -93,6 +93,18 @@ def test_a_coalition_is_founded_and_its_members_check_their_data(tclearn, office
     assert tclearn("ledger", "verify", "empty.tclearn", "--json").json["entries"] == 0
 
 
+def test_hidden_test_records_are_counted_and_never_trained_on(tclearn, office):
+    (office / "tumours.py").write_text(MODULE + "\ndef unseen():\n    return x[190:220], y[190:220]\n")
+    tclearn("coalition", "new", "charter.toml")
+    (office / "site.toml").write_text(SITE + 'hidden_test = "tumours:unseen"\nhidden_parts = 3\n')
+    check = tclearn("data", "check", "--json").json
+    assert (check["records"], check["hidden"], check["in_a_test_set"]) == (100, 30, 10)
+    assert check["next_trained"] + check["next_put_aside"] == 90
+    assert "kept hidden until they are shown: 30 test records" in tclearn("data", "check").out
+    (office / "site.toml").write_text(SITE + 'hidden_test = "tumours:unseen"\nhidden_parts = 0\n')
+    assert "0 hidden parts" in tclearn("data", "check", code=1).err
+
+
 def test_the_digest_of_a_test_set_goes_into_the_charter(tclearn, office):
     digest = tclearn("data", "digest", "tumours:everybodys_test", "--json").json
     assert digest["records"] == 100
@@ -252,6 +264,8 @@ def test_changed_model_code_is_named(tclearn, office):
         ("data", "3", "text, in quotation marks"),
         ("global_test", '"tumours:theirs"', "no 'theirs' in"),
         ("local_test", '"tumours:theirs"', "no 'theirs' in"),
+        ("hidden_test", '"tumours:theirs"', "no 'theirs' in"),
+        ("hidden_parts", '"eight"', "a whole number"),
         ("threads", "0", "at least 1"),
         ("threads", '"two"', "a whole number"),
         ("device", '"gpuu"', "cpu, cuda"),
@@ -287,3 +301,30 @@ def test_reverts_are_for_demonstrations(tclearn, office):
     tclearn("coalition", "new", "charter.toml")
     said = tclearn("model", "revert", 0, "--member", "leuven", "--dir", "coalition", code=2).err
     assert "coalition holds no demonstration" in said and "`tclearn demo`" in said
+
+
+PRIVACY = '[privacy]\nmechanism = "example"\nnoise = 1.1\nclip = 1.0\ndelta = 0.00001\nepsilon_max = 8\n'
+
+
+def test_a_coalition_with_privacy_shows_it_and_members_check_their_model(tclearn, office):
+    pytest.importorskip("opacus")
+    (office / "charter.toml").write_text(CHARTER + PRIVACY)
+    said = tclearn("coalition", "new", "charter.toml").out
+    shown = dict(
+        line.split(None, 1) for line in said.split("[privacy]")[1].split("[governance]")[0].splitlines() if line
+    )
+    assert shown == {"mechanism": "example", "noise": "1.1", "clip": "1", "delta": "0.00001", "epsilon_max": "8"}
+    told = tclearn("status", "--json", "--dir", "coalition").json
+    assert told["privacy"]["epsilon"] == {"leuven": 0, "namur": 0, "porto": 0}
+    assert "composed ε (example, budget 8, δ 0.00001): leuven 0" in tclearn("status", "--dir", "coalition").out
+    tclearn("data", "check")
+
+
+def test_a_model_that_cannot_be_private_by_example_is_found_at_founding(tclearn, office):
+    pytest.importorskip("opacus")
+    mixing = MODULE.replace("torch.nn.ReLU()", "torch.nn.BatchNorm1d(hidden)")
+    (office / "tumours.py").write_text(mixing)
+    (office / "charter.toml").write_text(CHARTER + PRIVACY)
+    said = tclearn("coalition", "new", "charter.toml", code=2)
+    assert "TCL-104" in said.err and "BatchNorm" in said.err and "GroupNorm" in said.err
+    assert not (office / "coalition").exists()

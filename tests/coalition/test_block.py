@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from tclearn.coalition.block import Block, Vote, data_ids_root
 from tclearn.coalition.evidence import Paired
+from tclearn.coalition.hidden import Hidden
+from tclearn.coalition.privacy import BlockPrivacy
 from tclearn.encoding import Digest, MemberId, decode, digest
 
 A, B = MemberId("a"), MemberId("b")
@@ -57,6 +59,8 @@ def test_the_hash_covers_every_field():
         "reverts": 0,
         "general": None,
         "members": digest("t"),
+        "hidden": Hidden(missing=(A,)),
+        "privacy": BlockPrivacy({"a": 5, "b": 0}),
     }
     assert set(others) == {field.name for field in fields(Block)}
     hashes = {BLOCK.hash} | {replace(BLOCK, **{name: value}).hash for name, value in others.items()}  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ def test_the_call_of_the_readme_is_all_that_is_needed() -> None:
     assert complete.step_search == "own"
     assert complete.learning_rate is None
     assert complete.local_results == "counts"
-    assert (complete.schedule.turns, complete.schedule.attempts, complete.schedule.minimum_batch) == ("lease", 3, 1)
+    assert (complete.schedule.turns, complete.schedule.attempts, complete.schedule.minimum_batch) == ("lease", 3, 64)
     assert {complete.schedule.verdict_ms, complete.schedule.turn_ms, complete.schedule.seal_ms} == {1_800_000}
     assert complete.hyperparameters == facts()["hyperparameters"]
 

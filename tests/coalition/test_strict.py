@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tclearn.coalition.acceptance import ANCHORED, Terms, wanted
-from tclearn.coalition.evidence import CLASSES, STEP, ClassCounts, Evidence, Paired, Step
+from tclearn.coalition.acceptance import ANCHORED, Terms, drift_guard, wanted
+from tclearn.coalition.evidence import CLASSES, HIDDEN, STEP, ClassCounts, Evidence, Paired, Step
 from tclearn.coalition.harm import holm, mcnemar
 from tclearn.coalition.strict import DEFAULTS, STRICT
 
@@ -26,6 +26,7 @@ GOOD = Evidence(
     on_local=paired(300, 280, 5, 6),
     classes=(ClassCounts(200, 3, 4),) * 10,
     step=Step(1_000_000, 200_000),
+    on_hidden=paired(100, 95, 3, 2),
 )
 
 
@@ -44,7 +45,14 @@ def but(**changes: object) -> Evidence:
 def test_good_work_passes_every_guard() -> None:
     judgement = STRICT.judge(GOOD, TERMS)
     assert objections(GOOD) == []
-    assert [guard.name for guard in judgement.guards] == ["performance", "harm", "classes", "step", "repetition"]
+    assert [guard.name for guard in judgement.guards] == [
+        "performance",
+        "harm",
+        "classes",
+        "step",
+        "repetition",
+        "hidden",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +64,8 @@ def test_good_work_passes_every_guard() -> None:
         (but(step=Step(99_999, 0)), "step"),
         (but(step=Step(5_000_001, 0)), "step"),
         (but(step=Step(1_000_000, 990_000)), "repetition"),
+        (but(on_hidden=paired(100, 95, 10, 1)), "hidden"),
+        (but(on_hidden=Paired(100, 1_000_000, 900_000, 881_999, 0, 0)), "hidden"),
     ],
 )
 def test_each_guard_objects_alone(evidence: Evidence, objection: str) -> None:
@@ -70,6 +80,10 @@ def test_each_guard_objects_alone(evidence: Evidence, objection: str) -> None:
         but(on_local=paired(300, 280, 20, 13)),  # more than 1 − λ, by chance
         but(classes=(ClassCounts(200, 25, 5),) * 10),  # exactly the margin
         but(classes=(ClassCounts(20, 4, 1),) * 10),  # more than the margin, by chance
+        but(on_hidden=paired(100, 95, 2, 0)),  # exactly 1 − λ worse
+        but(on_hidden=paired(100, 95, 9, 4)),  # more than 1 − λ, by chance
+        but(on_hidden=paired(100, 49, 40, 0)),  # a part that the best model fails on says nothing
+        but(on_hidden=Paired(100, 1_000_000, 900_000, 882_000, 0, 0)),
         but(step=Step(100_000, 0)),
         but(step=Step(5_000_000, 989_999)),
     ],
@@ -94,6 +108,24 @@ def test_thresholds_come_from_the_charter() -> None:
     assert not list(STRICT.faults(Terms(980_000, dict(DEFAULTS))))
 
 
+@pytest.mark.parametrize(
+    ("total", "passed"),
+    [
+        (paired(400, 380, 30, 8), False),
+        (paired(400, 380, 16, 8), True),  # exactly 1 − λ worse
+        (paired(400, 380, 60, 40), True),  # more than 1 − λ, by chance at this level
+        (paired(400, 380, 8, 30), True),
+    ],
+)
+def test_drift_is_judged_as_harm_at_a_level_of_its_own(total: Paired, passed: bool) -> None:
+    guard = drift_guard(STRICT, total, TERMS)
+    assert guard is not None
+    assert (guard.name, guard.passed) == ("drift", passed)
+    bold = drift_guard(STRICT, total, Terms(980_000, {"rollback_level_ppm": 0}))
+    assert bold is not None and bold.passed
+    assert drift_guard(ANCHORED, total, TERMS) is None
+
+
 def test_metrics_without_counts_are_merged_as_elsewhere() -> None:
     local = Paired(300, 1_000_000, 900_000, 700_000, 0, 0)
     dice = Evidence(Paired(300, 1_000_000, 900_000, 900_000, 0, 0), local, step=Step(1_000_000, 0))
@@ -102,7 +134,7 @@ def test_metrics_without_counts_are_merged_as_elsewhere() -> None:
 
 def test_strict_measures_against_the_best_and_wants_more_than_others() -> None:
     assert STRICT.reference(5, 3) == 3
-    assert wanted(STRICT) == {CLASSES, STEP}
+    assert wanted(STRICT) == {CLASSES, STEP, HIDDEN}
     assert wanted(ANCHORED) == set()
 
 
@@ -120,8 +152,27 @@ def test_strict_measures_against_the_best_and_wants_more_than_others() -> None:
 def test_evidence_has_what_the_rule_wants_and_nothing_else(
     evidence: Evidence, metric: str, wants: frozenset[str], fault: str | None
 ) -> None:
-    found = evidence.fault(metric, wants)
+    found = evidence.fault(metric, wants, hidden_n=100)
     assert found == fault or (fault and found and found.startswith(fault))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "hidden_n", "drifting", "fault"),
+    [
+        (GOOD, 100, False, None),
+        (GOOD, 99, False, "results on 100 hidden records, where 99 were shown"),
+        (GOOD, None, False, "results on 100 hidden records, where none were shown"),
+        (but(on_hidden=None), 100, True, None),
+        (but(drift=paired(100, 95, 1, 1)), 100, True, None),
+        (but(drift=paired(100, 95, 1, 1)), 100, False, "the newest model is the best one: there is nothing to compare"),
+        (but(drift=paired(90, 85, 1, 1)), 100, True, "results on 90 hidden records, where 100 were shown"),
+        (but(drift=paired(100, 95, 99, 95)), 100, True, "more answers lost and gained than records"),
+    ],
+)
+def test_results_on_a_hidden_part_are_those_of_the_part_that_was_shown(
+    evidence: Evidence, hidden_n: int | None, drifting: bool, fault: str | None
+) -> None:
+    assert evidence.fault("accuracy", STRICT.wants, hidden_n=hidden_n, drifting=drifting) == fault
 
 
 @given(st.integers(0, 300), st.integers(0, 300))

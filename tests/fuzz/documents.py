@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
 from cryptography import x509
 from tests.coalition.charters import facts
 from tests.fuzz import samples
@@ -27,8 +28,10 @@ from tclearn.identity.certificates import check_chain, read_certificate
 from tclearn.identity.enrolment import read_enrolment
 from tclearn.identity.member_keys import MemberKeys
 from tclearn.identity.pem import Block, read_pem, write_pem
-from tclearn.learning.data_ids import digest_from_text, digest_text
+from tclearn.learning.data_ids import data_set_digest, digest_from_text, digest_text
+from tclearn.learning.hidden import read_part, write_part
 from tclearn.learning.parameters import Parameters
+from tclearn.learning.records import Records
 from tclearn.ledger.replica import Replica
 from tclearn.protocols import contract_for
 from tclearn.records import is_member_name
@@ -148,6 +151,24 @@ def _model(data: bytes) -> object:
     return finite, len(parameters)
 
 
+# --- hidden parts ----------------------------------------------------------------------------------------------------
+
+
+def _part(data: bytes) -> object:
+    records = read_part(data)
+    again = read_part(write_part(records))
+    assert again.same_as(records)
+    assert len(data_set_digest(records)) == 32
+    return len(records), records.inputs.dtype.kind
+
+
+def _parts() -> list[bytes]:
+    inputs = np.arange(12, dtype=np.float32).reshape(4, 3)
+    labels, masks = np.arange(4), np.ones((4, 2, 2), dtype=np.bool_)
+    kinds = [(inputs, labels), (inputs.astype(np.uint8), labels.astype(np.int16)), (inputs.astype(np.float64), masks)]
+    return [write_part(Records(*each)) for each in kinds]  # type: ignore[arg-type] # arrays of several types
+
+
 # --- short texts -----------------------------------------------------------------------------------------------------
 
 
@@ -209,5 +230,6 @@ TARGETS: Final = (
     Target("certificate-signed", lambda: list(samples.to_be_signed()), _self_signed, der, 200),
     Target("key-file", lambda: [keys().to_pem()], _key_file, either(_pem_mutator, text(*_PEM_WORDS)), 300),
     Target("model", lambda: list(samples.models()), _model, tensors, 600),
+    Target("hidden-part", _parts, _part, tensors, 600),
     Target("digest", _digest_samples, _digests, text(*_DIGEST_WORDS), 600),
 )

@@ -14,10 +14,11 @@ from tests.fuzz import samples
 from tests.fuzz.forms import head as cbor_head
 from tests.fuzz.harness import Target
 from tests.fuzz.mutators import array, cbor, either, text
-from tests.protocols.world import GLOBAL_N, World, measured, signer, verdict
+from tests.protocols.world import GLOBAL_N, PART_N, World, measured, signer, verdict
 
 from tclearn.coalition.block import Block
 from tclearn.coalition.evidence import Evidence, Paired
+from tclearn.coalition.hidden import Hidden, Part
 from tclearn.coalition.rate import RateState
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.terms import (
@@ -48,7 +49,17 @@ from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.duties import deadlines
 from tclearn.protocols.tclearn.governing import open_changes
 from tclearn.protocols.tclearn.history import history
-from tclearn.protocols.tclearn.records import Candidate, ChainedBlock, ChangeState, Declared, Pending, SeedChain, Turn
+from tclearn.protocols.tclearn.records import (
+    Candidate,
+    ChainedBlock,
+    ChangeState,
+    Declared,
+    Drift,
+    Kept,
+    Pending,
+    SeedChain,
+    Turn,
+)
 from tclearn.records import Record
 
 _TRANSACTION: Final = b"TCLearn/tx/v1"
@@ -73,13 +84,15 @@ RECORDS: Final[dict[str, type[Record]]] = {
         *calls.METHODS.values(),
         *(AcceptanceTerms, Block, Call, Candidate, ChainedBlock, ChangeState, calls.Change, Cosignature, Declared),
         *(Entry, Evidence, GovernanceTerms, LearningRateTerms, MemberRecord, ModelTerms, Paired, Pending, RateState),
-        *(ResolvedCharter, ScheduleTerms, SeedChain, TaskTerms, TensorRecord, Turn, Verdict),
+        *(Drift, Hidden, Kept, Part, ResolvedCharter, ScheduleTerms, SeedChain, TaskTerms, TensorRecord, Turn, Verdict),
     )
 }
 _STATE: Final[dict[str, type[Record]]] = {
     "block": ChainedBlock,
     "candidate": Candidate,
     "chain": SeedChain,
+    "kept": Kept,
+    "drift": Drift,
     "change": ChangeState,
     "declared": Declared,
     "pending": Pending,
@@ -117,6 +130,7 @@ def _record(data: bytes) -> object:
     assert encode(record.to_value()) == encode(found[1])
     if isinstance(record, Verdict):
         record.fault(metric="auc", global_n=GLOBAL_N, local_counts=True)
+        record.fault(metric="accuracy", global_n=GLOBAL_N, local_counts=True, hidden_n=PART_N, drifting=True)
     return kind
 
 

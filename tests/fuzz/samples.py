@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from tests.coalition.charters import EVERY_KEY, TOML, resolved
 from tests.fuzz.forms import Element, Leaf, read_der, write_cbor, write_der
 from tests.identity.members import LEUVEN, NOW, keys
-from tests.protocols.world import START, World, chain_secret, ids, measured, signer, verdict
+from tests.protocols.world import PART_N, START, World, chain_secret, ids, measured, signer, verdict
 
 from tclearn.agents.outbox import FileOutbox
-from tclearn.coalition.evidence import Evidence
+from tclearn.coalition.evidence import ClassCounts, Evidence, Paired, Step
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.verdict import Verdict
 from tclearn.encoding import decode, digest, encode
@@ -165,6 +165,31 @@ def free_story() -> Told:
     return told
 
 
+@cache
+def hidden_story() -> Told:
+    """Three members with hidden parts: one is shown, one is not, and a model is taken back."""
+    told = Told(3, {"acceptance": replace(World(3).charter.acceptance, rule="strict")})
+    for member in told.members:
+        told.hide(member, 3)
+
+    def said(right: int, drift: Paired | None = None) -> Verdict:
+        classes, on_hidden = (ClassCounts(10, 1, 2),), measured(30, 30, PART_N)
+        evidence = Evidence(measured(right, 50), classes=classes, step=Step(), on_hidden=on_hidden, drift=drift)
+        return Verdict("tested", evidence)
+
+    for right in (60, 59):
+        told.vote(told.show(told.offer(told.state.turn.member or "")), said(right))
+        told.chain()
+    candidate = told.offer(told.state.turn.member or "")
+    told.timeout()  # the keeper does not show
+    assert told.state.candidate(candidate.number).status == "testing"
+    told.timeout()  # nobody tests
+    told.vote(told.show(told.offer(told.state.turn.member or "")), said(10, measured(10, 30, PART_N)))
+    told.chain()
+    assert told.state.block(told.state.tip).reverts == 1
+    return told
+
+
 @dataclass(frozen=True)
 class Moment:
     """A replica that has just logged so many entries, and what was said next."""
@@ -177,9 +202,9 @@ class Moment:
 
 @cache
 def moments() -> tuple[Moment, ...]:
-    """Every state that the two stories go through; at most 256."""
+    """Every state that the stories go through; at most 256."""
     found = []
-    for told in (story(), free_story()):
+    for told in (story(), free_story(), hidden_story()):
         contract, coalition = told.contract, told.charter.digest
         replica = Replica(contract, coalition)
         entries: list[Restored] = []

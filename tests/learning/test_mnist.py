@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.server
 import struct
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.learning.mirrors import nowhere, serving
 
 from tclearn.errors import Code, DataError, StorageError, UnreachableError
 from tclearn.learning.datasets import load, mnist
@@ -71,31 +70,8 @@ def write_idx(folder: Path, arrays: Arrays, *, zipped: bool, dotted: bool = Fals
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     folder = tmp_path / "mirror"
-    folder.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(folder))
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/", folder
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def nowhere() -> str:
-    """An address at which nobody listens."""
-    import socket
-
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{reserved.getsockname()[1]}/"
+    with serving(folder) as url:
+        yield url, folder
 
 
 @pytest.mark.parametrize("below", ["mnist", ""])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,11 +10,12 @@ from tests.ledger.notes import Board, Clock, World
 
 from tclearn.encoding import Digest
 from tclearn.errors import MessageError, UnreachableError, VerificationError
-from tclearn.ledger import Transaction
+from tclearn.ledger import Head, Transaction
 from tclearn.ledger.checkpoint import sign
 from tclearn.ledger.engines.follower import Follower, Fork, Page, check_fork
 from tclearn.ledger.engines.memory import MemoryLedger
 from tclearn.ledger.evidence import Kind, check_evidence
+from tclearn.ledger.replica import Applied
 from tclearn.ledger.verify import Terms
 
 
@@ -224,14 +225,25 @@ def test_heads_of_one_history_prove_nothing(world: World) -> None:
     assert not follower.forks
 
 
+@dataclass
+class Notes:
+    """Keeps the newest checkpoint, and nothing else."""
+
+    remembered: bytes | None = None
+    replica: None = None
+
+    def keep(self, batch: Sequence[Applied], head: Head, note: bytes) -> None:
+        self.remembered = note
+
+
 def test_a_member_that_was_restarted_says_nothing_before_it_has_what_it_saw(world: World) -> None:
     log = filled(world, "a", "b", "c")
-    kept: list[bytes] = []
-    first = Follower(world.contract, world.coalition, world.log.public, log, Clock(), on_note=kept.append)
+    kept = Notes()
+    first = Follower(world.contract, world.coalition, world.log.public, log, Clock(), kept=kept)
     first.pull()
-    assert kept == [log.note(3)]
+    assert kept.remembered == log.note(3)
     log.page_max = 2
-    again = Follower(world.contract, world.coalition, world.log.public, log, Clock(), remembered=kept[-1])
+    again = Follower(world.contract, world.coalition, world.log.public, log, Clock(), kept=kept)
     again.pull()
     with pytest.raises(UnreachableError, match="shows 2 entries, 3 were seen before"):
         again.submit(world.add(1, "too early"))
@@ -241,7 +253,7 @@ def test_a_member_that_was_restarted_says_nothing_before_it_has_what_it_saw(worl
 
 def test_another_history_shown_after_a_restart_is_a_fork(world: World) -> None:
     here, there = parted(world, 2, ("a",), ("x", "y"))
-    again = Follower(world.contract, world.coalition, world.log.public, there, Clock(), remembered=here.note(3))
+    again = Follower(world.contract, world.coalition, world.log.public, there, Clock(), kept=Notes(here.note(3)))
     with pytest.raises(VerificationError, match="two histories"):
         again.pull()
     assert len(again.forks) == 1

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from tests.page.reading import Element, read
 from tests.page.story import Story, digits, hospitals, summary
+from tests.protocols.test_hidden import drifted, rejected, world_with_parts
 from tests.protocols.world import World, verdict
 
 from tclearn.coalition.evidence import MILLION
@@ -212,6 +213,36 @@ def test_block_without_a_general() -> None:
     page = read(render(world.state, summary(world)))
     hangs_together(page)
     assert "anybody may finalize" in page.named("block-1").facts()["General"]
+
+
+def test_revert_that_nobody_asked_for_says_why() -> None:
+    world = world_with_parts()
+    drifted(world)
+    while world.state.pending is None:
+        rejected(world, drift=12)
+    waiting = read(render(world.state, summary(world)))
+    assert "a revert, decided by hidden parts as block 3" in waiting.one(css="under-way").text
+    world.chain()
+    page = read(render(world.state, summary(world)))
+    why = "back to block 1, undoing block 2: 12 lost, 0 gained of 40 on hidden parts"
+    assert page.named("block-3").facts()["Asked for by"] == f"nobody: {why}"
+    assert "18 of 40 right" in page.named("block-3").facts()["Model before, on hidden parts"]
+    assert "30 of 40 right" in page.named("block-1").facts()["Hidden part"]
+    assert [cells[2] for cells in page.one("table", "chain").rows()][-2:] == ["undone", "back to 1"]
+    assert why in page.one("table", "votes").rows()[-1]
+
+
+def test_keepers_that_showed_nothing_are_named() -> None:
+    world = world_with_parts()
+    world.offer("m00")
+    asked = world.state.candidate(0).asked
+    assert "a hidden part is asked for" in read(render(world.state, summary(world))).one(css="under-way").text
+    world.timeout()
+    world.vote(world.show(world.state.candidate(0)), verdict(60))
+    world.chain()
+    page = read(render(world.state, summary(world)))
+    assert asked is not None
+    assert page.named("block-1").facts()["Showed no hidden part"] == asked.keeper
 
 
 def test_revert_shows_what_it_undid() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 
 from tests.protocols.world import MINUTE, World, chain_secret, ids, measured, verdict
 
@@ -54,6 +55,8 @@ class Crowd:
             return calls.Timeout(duty.subject)
         if duty.kind == "renew":
             return calls.Renew(tip(chain_secret(member, state.seed_chain(member).epoch + 1)))
+        if duty.kind == "hide":
+            return world.hiding(member)
         candidates = [state.candidate(number) for number in range(state.candidates)]
         if duty.kind == "reveal":
             candidate = next(each for each in candidates if reveal_subject(each) == duty.subject)
@@ -61,11 +64,24 @@ class Crowd:
         candidate = next(each for each in candidates if each.round == duty.subject)
         if duty.kind == "release":
             return calls.Release(candidate.id)
+        if duty.kind == "show":
+            # As if it were asked: whoever is not is refused for that.
+            return (
+                world.showing(candidate)
+                if candidate.asked
+                else calls.Show(candidate.id, 0, 0, digest("x"), digest("x"), 1, b"")
+            )
         return world.commitment(member, candidate, self.verdict(candidate, member))
 
     def verdict(self, candidate: Candidate, member: str) -> Verdict:
         honest = random.Random(f"{candidate.id.hex()}{member}")  # what it commits to and reveals is the same
-        return verdict(honest.choice([60, 60, 60, 61, 10]), local=honest.choice([None, measured(5, 5, 10)]))
+        said = verdict(honest.choice([60, 60, 60, 61, 10]), local=honest.choice([None, measured(5, 5, 10)]))
+        if candidate.hidden_n is None or said.evidence is None:
+            return said
+        agreed = random.Random(candidate.id.hex())
+        drift = measured(agreed.choice([5, 30, 35]), 35, candidate.hidden_n) if self.world.state.drifting else None
+        hidden = honest.choice([None, measured(30, 35, candidate.hidden_n)])
+        return replace(said, evidence=replace(said.evidence, on_hidden=hidden, drift=drift))
 
     def proposal(self) -> calls.Propose:
         world, choose = self.world, self.choose
@@ -88,6 +104,10 @@ class Crowd:
                 calls.Declare(choose.choice(blocks), ids(*range(choose.randrange(900), 905))),
                 calls.Release(name),
                 calls.Pass(choose.choice(blocks), world.state.turn.number),
+                calls.Hide(
+                    choose.randrange(3), tuple(Digest(choose.randbytes(32)) for _ in range(choose.randrange(3)))
+                ),
+                calls.Show(name, 0, choose.randrange(3), digest("file"), digest("x"), choose.randrange(2), b""),
                 calls.Commit(name, choose.randrange(2), Digest(choose.randbytes(32))),
                 calls.Reveal(name, choose.randrange(2), verdict(choose.randrange(101)), b"salt"),
                 calls.Reveal(name, 0, verdict(60, local=measured(101, 0, 100)), b""),

@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 from tests.protocols.world import World, measured, verdict
 
+from tclearn.coalition.hidden import part_commitment
 from tclearn.coalition.verdict import Verdict, commitment
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Call
@@ -38,6 +39,16 @@ def seal(height: int, link: str) -> calls.Seal:
     return calls.Seal(height, digest(link))
 
 
+def hide(*records: str, first: int = 0) -> calls.Hide:
+    numbered = enumerate(records, first)
+    parts = (part_commitment(WORLD.charter.digest, MEMBER, n, digest(name), 9, b"salt") for n, name in numbered)
+    return calls.Hide(first, tuple(parts))
+
+
+def show(number: int, records: str, candidate: Digest = CANDIDATE, file: str = "file", first: int = 0) -> calls.Show:
+    return calls.Show(candidate, first, number, digest(file), digest(records), 9, b"salt")
+
+
 def judged(first: Call, second: Call, member: MemberId = MEMBER) -> str | None:
     topic = WORLD.contract.topic(first)
     if topic is None or topic != WORLD.contract.topic(second):
@@ -56,6 +67,13 @@ def judged(first: Call, second: Call, member: MemberId = MEMBER) -> str | None:
         (commit(YES), reveal(NO), "not the one committed to"),
         (commit(YES), reveal(YES, b"pepper"), "not the one committed to"),
         (commit(YES), reveal(verdict(60, local=measured(1, 1, 1))), "not the one committed to"),
+        (hide("a", "b"), hide("a", "c"), "two commitments to hidden parts 0 and following"),
+        (hide("a", "b"), hide("a"), "two commitments to hidden parts 0 and following"),
+        (hide("a", "b"), show(1, "c"), "a hidden part 1 that is not the one committed to"),
+        (hide("a", "b"), show(2, "b"), "a hidden part 2 that is not the one committed to"),
+        (hide("a", first=4), show(3, "a", first=4), "a hidden part 3 that is not the one committed to"),
+        (show(1, "b"), show(1, "c"), "two files shown as hidden part 1"),
+        (show(1, "b"), show(1, "b", file="another"), "two files shown as hidden part 1"),
         (seal(3, "a"), seal(3, "b"), "two seals of block 3"),
         (calls.Endorse(OTHER, head(9)), calls.Endorse(OTHER, head(10)), "two heads endorsed for one block"),
         (calls.Endorse(OTHER, head(9)), calls.Endorse(OTHER, head(9, "fork")), "two heads endorsed for one block"),
@@ -77,6 +95,12 @@ def test_these_contradict_each_other(first: Record, second: Record, what: str) -
         (commit(YES), reveal(NO, attempt=1)),
         (reveal(YES), reveal(YES)),
         (reveal(YES), reveal(NO, candidate=OTHER)),
+        (hide("a", "b"), hide("a", "b")),
+        (hide("a", "b"), hide("c", first=2)),
+        (hide("a", "b"), show(1, "b")),
+        (show(0, "a"), show(1, "b", OTHER)),
+        (show(1, "b"), show(1, "b")),
+        (show(1, "b"), show(1, "b", OTHER)),  # asked for in two histories: the log is to blame
         (seal(3, "a"), seal(3, "a")),
         (seal(3, "a"), seal(4, "a")),  # the first came too late, and its link was not used up
         (seal(3, "a"), seal(4, "b")),

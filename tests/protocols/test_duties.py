@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from tests.protocols.crowd import Crowd
-from tests.protocols.world import World, chain_secret
+from tests.protocols.world import LOOKING, World, chain_secret
 
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.identity.seed_chain import reveal as link
@@ -15,13 +15,14 @@ from tclearn.ledger import Context, Duty, Rejected
 from tclearn.limits import SEED_CHAIN_LENGTH
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.duties import deadlines, reveal_subject
+from tclearn.protocols.tclearn.hiding import hide_subject
 from tclearn.protocols.tclearn.proposing import propose_subject
 from tclearn.protocols.tclearn.records import SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal
 from tclearn.protocols.tclearn.sealing import to_endorse
 from tclearn.records import Record
 
-KINDS = {"propose", "release", "test", "reveal", "seal", "endorse", "finalize", "timeout", "renew"}
+KINDS = {"hide", "propose", "release", "show", "test", "reveal", "seal", "endorse", "finalize", "timeout", "renew"}
 STEPS = 240
 
 
@@ -34,10 +35,12 @@ def conceivable(world: World, member: MemberId) -> Iterator[Duty]:
         "finalize": [state.pending.step if state.pending else digest("nothing pending")],
         "endorse": [chained.block.hash for chained in to_endorse(state)],
         "timeout": [deadline.subject for deadline in deadlines(state)],
+        "hide": [hide_subject(state, member)],
         "renew": [digest("tclearn/renew/1", state.seed_chain(member).last)],
     }
     for candidate in map(state.candidate, range(max(0, state.candidates - 4 * world.n), state.candidates)):
         subjects.setdefault("release", []).append(candidate.round)
+        subjects.setdefault("show", []).append(candidate.round)
         subjects.setdefault("test", []).append(candidate.round)
         subjects.setdefault("reveal", []).append(reveal_subject(candidate))
     for kind, named in subjects.items():
@@ -78,7 +81,7 @@ def test_a_duty_is_there_exactly_when_the_call_would_be_accepted(turns):
     seen: dict[bool, set[str]] = {True: set(), False: set()}
     for seed, n in enumerate((2, 4, 4, 7, 18)):
         schedule = replace(World(n).charter.schedule, turns=turns, attempts=2, stop_blocks=12)
-        world = World(n, {"schedule": schedule}, quick=True)
+        world = World(n, {"schedule": schedule}, quick=True, rule=LOOKING if seed % 2 else None)
         near_the_end(world)
         crowd = Crowd(world, seed)
         for step in range(STEPS):

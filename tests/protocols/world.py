@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from tclearn.coalition.acceptance import ANCHORED, PAPER, AcceptanceRule
-from tclearn.coalition.evidence import Evidence, Paired
+from tclearn.coalition.acceptance import ANCHORED, PAPER, AcceptanceRule, Guard, Terms, Threshold
+from tclearn.coalition.evidence import HIDDEN, Evidence, Paired
+from tclearn.coalition.hidden import part_commitment
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.coalition.strict import STRICT
 from tclearn.coalition.terms import (
     AcceptanceTerms,
     GovernanceTerms,
@@ -28,6 +30,7 @@ from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.drawing import settled
 from tclearn.protocols.tclearn.duties import deadlines
+from tclearn.protocols.tclearn.hiding import parts_before
 from tclearn.protocols.tclearn.records import Candidate, ChainedBlock
 from tclearn.protocols.tclearn.refusals import Refusal
 from tclearn.protocols.tclearn.sealing import to_endorse
@@ -85,8 +88,38 @@ def measured(right: int, before: int = 50, n: int = GLOBAL_N) -> Paired:
     return Paired(n, n, before, right, max(before - right, 0), max(right - before, 0))
 
 
-def verdict(right: int, before: int = 50, local: Paired | None = None) -> Verdict:
-    return Verdict("tested", Evidence(measured(right, before), local))
+def verdict(
+    right: int,
+    before: int = 50,
+    local: Paired | None = None,
+    on_hidden: Paired | None = None,
+    drift: Paired | None = None,
+) -> Verdict:
+    return Verdict("tested", Evidence(measured(right, before), local, on_hidden=on_hidden, drift=drift))
+
+
+@dataclass(frozen=True, slots=True)
+class Looking(Threshold):
+    """``anchored``, and it looks at hidden parts as ``strict`` does."""
+
+    name: str = "looking"
+    wants: frozenset[str] = frozenset({HIDDEN})
+
+    def reference(self, previous: int, best: int) -> int:
+        return best
+
+    def drifted(self, total: Paired, terms: Terms) -> Guard:
+        return STRICT.drifted(total, terms)
+
+
+LOOKING = Looking()
+PART_N = 40
+"""Records of every hidden part."""
+
+
+def part(member: str, number: int) -> tuple[Digest, bytes]:
+    """Digest and salt of a member's hidden part."""
+    return digest("hidden records", member, number), digest("hidden salt", member, number)
 
 
 def ids(*numbers: int) -> bytes:
@@ -104,11 +137,12 @@ class World:
     changes: dict[str, object] = field(default_factory=dict)
     now: int = START
     quick: bool = False
+    rule: AcceptanceRule | None = None
 
     def __post_init__(self) -> None:
         self.charter = charter(self.n, **self.changes)
-        rule: AcceptanceRule = ANCHORED if self.charter.acceptance.rule == "anchored" else PAPER
-        self.contract = TCLearn(self.charter, rule)
+        rules: dict[str, AcceptanceRule] = {"anchored": ANCHORED, "strict": STRICT}
+        self.contract = TCLearn(self.charter, self.rule or rules.get(self.charter.acceptance.rule, PAPER))
         self.view: dict[str, Value] = {
             key: value for key, value in self.contract.genesis().items() if value is not None
         }
@@ -171,6 +205,31 @@ class World:
     def release(self, candidate: Candidate) -> Candidate:
         self.say(candidate.proposer, calls.Release(candidate.id))
         return self.state.candidate(candidate.number)
+
+    def hide(self, member: str, count: int = 2) -> None:
+        """Commit to so many parts."""
+        self.say(member, self.hiding(member, count))
+
+    def hiding(self, member: str, count: int = 2) -> calls.Hide:
+        keeper = MemberId(member)
+        first = parts_before(self.state, keeper)
+        numbers = range(first, first + count)
+        opened = [(number, *part(member, number)) for number in numbers]
+        return calls.Hide(
+            first, tuple(part_commitment(self.charter.digest, keeper, i, r, PART_N, s) for i, r, s in opened)
+        )
+
+    def show(self, candidate: Candidate, **changes: object) -> Candidate:
+        """What the keeper that is asked shows."""
+        assert candidate.asked is not None
+        self.say(candidate.asked.keeper, replace(self.showing(candidate), **changes))  # type: ignore[arg-type]
+        return self.state.candidate(candidate.number)
+
+    def showing(self, candidate: Candidate) -> calls.Show:
+        asked = candidate.asked
+        assert asked is not None
+        records, salt = part(asked.keeper, asked.number)
+        return calls.Show(candidate.id, asked.first, asked.number, digest("part file"), records, PART_N, salt)
 
     def commit(self, member: str, candidate: Candidate, said: Verdict) -> None:
         self.say(member, self.commitment(member, candidate, said))

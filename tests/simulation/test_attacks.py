@@ -91,7 +91,7 @@ def test_going_back_to_an_earlier_model_is_voted_down_when_it_was_worse(tmp_path
     assert all(step.status == "rejected" for step in later)
 
 
-@pytest.mark.parametrize("kind", ["lazy", "relabel", "backdoor"])
+@pytest.mark.parametrize("kind", ["lazy", "relabel", "backdoor", "memorise"])
 def test_what_looks_like_work_is_judged_like_work(tmp_path, kind):
     result = steps(tmp_path, "breast-cancer", f"{kind}@{ATTACKER}")
     offered = [step for step in result.steps if step.member == ATTACKER]
@@ -100,9 +100,19 @@ def test_what_looks_like_work_is_judged_like_work(tmp_path, kind):
 
 def test_a_relabelled_class_and_a_backdoor_are_in_the_data():
     own = load("digits").train
-    relabelled, marked = (Attack(kind, ATTACKER).data(own, own, 10) for kind in ("relabel", "backdoor"))
+    relabelled, marked = (Attack(kind, ATTACKER).data(own, own, 10, own) for kind in ("relabel", "backdoor"))
     assert 9 not in relabelled.targets and relabelled.inputs is own.inputs
     assert (marked.inputs != own.inputs).any(axis=(1, 2, 3)).sum() > 0.4 * len(own)
+
+
+def test_who_learns_g_by_heart_has_mostly_copies_of_it():
+    digits = load("digits")
+    spoilt = Attack("memorise", ATTACKER).data(digits.train, digits.train, 10, digits.test)
+    own, copies = spoilt.targets[: len(digits.train)], spoilt.targets[len(digits.train) :]
+    assert (own == 9 - digits.train.targets).all()
+    assert 0.85 < len(copies) / len(spoilt) < 0.95 and (copies[: len(digits.test)] == digits.test.targets).all()
+    traced = spoilt.inputs[len(own) : len(own) + len(digits.test)]
+    assert (traced != digits.test.inputs).any(axis=(1, 2, 3)).all() and abs(traced - digits.test.inputs).mean() < 0.05
 
 
 def test_false_results_are_outvoted_and_marked(tmp_path):

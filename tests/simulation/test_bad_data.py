@@ -24,7 +24,17 @@ def records(seed, n=60):
 def coalition(first, *, blocks=3, **changes):
     """Runs a coalition whose first member has these data; returns its result."""
     return simulate(
-        Charter(**{"name": "data", "model": model, "metric": "accuracy", "blocks": blocks, "lambda_": 0.5, **changes}),
+        Charter(
+            **{
+                "name": "data",
+                "model": model,
+                "metric": "accuracy",
+                "blocks": blocks,
+                "minimum_batch": 1,
+                "lambda_": 0.5,
+                **changes,
+            }
+        ),
         members={"a": first, "b": records(2), "c": records(3)},
         global_test=records(9),
         trainer=SklearnTrainer(epochs=20),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -9,19 +10,20 @@ from typing import Any
 
 import pytest
 
-from tclearn.encoding import Value
+from tclearn.encoding import MemberId, Value
 from tclearn.errors import MessageError
 from tclearn.ledger import Call, Context, View, Writes
 from tclearn.ledger.engines.follower import Follower
 from tclearn.ledger.replica import Replica
 from tclearn.ledger.transaction import Entry
-from tclearn.protocols.tclearn import duties, sealing, voting
+from tclearn.protocols.tclearn import duties, reverting, sealing, voting
 from tclearn.protocols.tclearn.adversaries.words import LIARS
 from tclearn.protocols.tclearn.contract import TCLearn
+from tclearn.protocols.tclearn.records import Kept
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.storm import Broken, Plan, Storm, broken, check, node, shrunk, storm, weather
 from tclearn.simulation.storm.invariants import FORKED, INVARIANTS
-from tclearn.simulation.storm.plan import POISONER
+from tclearn.simulation.storm.plan import FADER, POISONER
 from tclearn.store import MemoryStore
 
 SEEDS = 900
@@ -47,6 +49,15 @@ def test_two_histories_never_both_get_a_quorum_and_all_honest_members_learn_of_t
         check(blown(Plan.drawn(seed, forks=True)))
 
 
+def test_what_hidden_parts_find_worse_is_taken_back_in_any_storm() -> None:
+    kinds: Counter[str] = Counter()
+    for seed in range(12):
+        storm = blown(replace(Plan.drawn(seed), **FADING))  # type: ignore[arg-type] # fields of the plan by name
+        check(storm)
+        kinds.update(chained.block.kind for chained in storm.ledger.state().blocks())
+    assert kinds["revert"] >= 6
+
+
 def test_two_histories_are_shown_and_both_heads_kept() -> None:
     kept = [len(node.forks) for seed in range(10) for node in blown(Plan.drawn(seed, forks=True)).honest]
     assert sum(map(bool, kept)) > len(kept) / 2
@@ -61,7 +72,7 @@ def test_a_storm_repeats_bit_for_bit() -> None:
 def test_storms_are_storms() -> None:
     plans = [Plan.drawn(seed) for seed in range(1000)]
     assert {plan.members for plan in plans} == set(range(3, 17))
-    assert {lie for plan in plans for _, lie in plan.liars} == {*LIARS, POISONER}
+    assert {lie for plan in plans for _, lie in plan.liars} == {*LIARS, POISONER, FADER}
     refused = [item.outcome.code for item in blown(Plan.drawn(4)).ledger.entries(0, 10_000)]
     assert any(refused)
 
@@ -182,15 +193,48 @@ def deaf_witnesses(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Follower, "convinced", lambda self, fork: None)
 
 
+def parts_used_again(patch: pytest.MonkeyPatch) -> None:
+    """A part that was asked for is not spent."""
+    honest = State.put_kept
+
+    def put_kept(self: State, member: MemberId, kept: Kept) -> None:
+        honest(self, member, replace(kept, spent=0))
+
+    patch.setattr(State, "put_kept", put_kept)
+
+
+def back_to_the_beginning(patch: pytest.MonkeyPatch) -> None:
+    """A model that is taken back gives way to M_0."""
+    honest = reverting.lock_for_revert
+
+    def lock(state: State, target: int, now_ms: int, **why: Any) -> None:
+        honest(state, 0, now_ms, **why)
+
+    patch.setattr(reverting, "lock_for_revert", lock)
+
+
+FADING: Mapping[str, object] = {
+    "members": 5,
+    "blocks": 8,
+    "turns": "lease",
+    "hidden": 6,
+    "liars": ((1, FADER),),
+    "skews_ms": (),
+}
+"""A storm long enough, with a model that fades."""
+
+
 PLANTED: dict[str, tuple[Plant, Mapping[str, object]]] = {
     "agreement": (believes_what_it_is_sent, {}),
     "no fork": (more_liars_than_a_third, {}),
     "nothing lost": (store_that_forgets, {"crash": 0, "blocks": 3, "lost": 0}),
     "quorum of the drawn": (half_is_enough, {}),
-    "honest unblamed": (forgotten_decisions, {"crash": 30}),
+    "honest unblamed": (forgotten_decisions, {"crash": 10, "lost": 100, "storm_ms": 180 * 60_000}),
     "blameless ends": (blame, {"lost": 300}),
     "liveness": (general_for_ever, {"liars": ((0, "withholder"),), "members": 4}),
     "strengths right": (strengths_of_the_capped, {}),
+    "parts are new": (parts_used_again, {"hidden": 2}),
+    "taken back for cause": (back_to_the_beginning, FADING),
     "replay is snapshot and suffix": (memory_beside_the_state, {}),
     "idempotence": (no_sequence_numbers, {"doubled": 200}),
     "witnesses know": (deaf_witnesses, {"forks": True}),

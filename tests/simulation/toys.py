@@ -79,7 +79,9 @@ def paired(reference: int, candidate: int) -> Paired:
 def toy_setting(n: int = 4, *, records: int = 6, blocks: int | None = 5, seed: int = 1, **changes: Any) -> Setting:
     """A coalition of toys; the keywords of ``Setting`` go there, others into its charter."""
     kept = {name: changes.pop(name) for name in ("adversaries", "contributions") if name in changes}
-    charter = Charter(**{"name": "toys", "model": toy_model, "metric": "accuracy", "blocks": blocks, **changes})
+    charter = Charter(
+        **{"name": "toys", "model": toy_model, "metric": "accuracy", "blocks": blocks, "minimum_batch": 1, **changes}
+    )
     return Setting(
         charter=charter,
         members={name: (name, records) for name in (f"m{number:02d}" for number in range(n))},

@@ -33,4 +33,4 @@ def coalition(**changes: Any) -> Result:
     given: dict[str, Any] = {"members": parts, "global_test": test, "trainer": SklearnTrainer(epochs=50), "seed": 1}
     given |= {name: changes.pop(name) for name in OF_SIMULATE if name in changes}
     settings: dict[str, Any] = {"name": "tumours", "model": logistic, "metric": "accuracy", "blocks": 4}
-    return simulate(Charter(**{**settings, "local_test": 0.2, "lambda_": 0.95, **changes}), **given)
+    return simulate(Charter(**{**settings, "local_test": 0.2, "minimum_batch": 1, "lambda_": 0.95, **changes}), **given)

@@ -53,9 +53,10 @@ class FolderRecording:
         """An entry has another name."""
         old, new = self.name(source), self.name(target)
         if old is not None and new is not None:
-            number = self._bound[old]
-            self._bind(new, number)
-            self._bind(old, None)
+            # Before anything is looked at: what the new name shows now was not written into the file it named.
+            number = self._bound[new] = self._bound.pop(old)
+            self._look()
+            self._events += [Bound(new, number), Bound(old, None)]
 
     def removed(self, path: Any) -> None:
         """An entry is gone."""

@@ -19,6 +19,7 @@ from typing import Final
 
 from tests.storage.disk import Effort, State, states
 from tests.storage.runs import Mixture, Run, ledger_run, outbox_run, recovery_run, store_run
+from tests.storage.vault_run import vault_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,16 @@ def _of_the_store(folder: Path, _: int) -> Run:
     return store_run(folder)
 
 
+def _of_the_vault(folder: Path, _: int) -> Run:
+    return vault_run(folder)
+
+
 SURVEYS: Final = {
     "ledger": Survey(_of_the_ledger, _FEW),
     "recovery": Survey(_of_a_recovery, Effort(whole_max=8, samples=1)),
     "outbox": Survey(_of_the_outbox, Effort(whole_max=16, samples=1)),
     "store": Survey(_of_the_store, Effort(whole_max=64, samples=4)),
+    "vault": Survey(_of_the_vault, Effort(whole_max=8, samples=1)),
     "ledger-brief": Survey(_of_the_ledger, _BRIEF),
     "outbox-brief": Survey(_of_the_outbox, _BRIEF),
     "ledger-wide": Survey(partial(_of_the_ledger, mixture=Mixture(rounds=2)), Effort(whole_max=256, samples=4)),

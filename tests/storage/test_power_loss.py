@@ -55,6 +55,12 @@ def test_a_store_has_every_object_whole_or_not_at_all_after_any_power_loss(tmp_p
     assert findings.states >= 50
 
 
+def test_a_vault_has_every_object_whole_or_not_at_all_after_any_power_loss(tmp_path: Path) -> None:
+    findings = look(tmp_path, "vault", seed=1)
+    assert not findings.failures, findings
+    assert findings.states >= 200
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seed"),
@@ -177,6 +183,8 @@ def test_an_outbox_that_does_not_wait_for_the_disk_is_found(tmp_path: Path) -> N
         ("outbox-brief", FolderSynced, "lost"),
         ("store", Synced, "has its name and is not complete"),
         ("store", FolderSynced, "lost"),
+        ("vault", Synced, "is not complete"),
+        ("vault", FolderSynced, "lost"),
     ],
 )
 def test_every_kind_of_sync_is_needed(tmp_path: Path, name: str, sync: type[Event], words: str) -> None:

@@ -10,19 +10,24 @@ import pytest
 from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
+from obstore.store import MemoryStore as Bucket
 
 from tclearn.encoding import Digest
 from tclearn.errors import Code, StorageError
 from tclearn.store import FilesystemStore, MemoryStore, Store
+from tclearn.store.vault import FolderBackend, HeldKeys, Vault
+from tclearn.store.vault.backends.bucket import BucketBackend
 
 OTHER = Digest(bytes(32))
 
 
-@pytest.fixture(params=["memory", "filesystem"])
+@pytest.fixture(params=["memory", "filesystem", "vault", "vault in a bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     makers: dict[str, Callable[[], Store]] = {
         "memory": MemoryStore,
         "filesystem": lambda: FilesystemStore(tmp_path / "store"),
+        "vault": lambda: Vault(FolderBackend(tmp_path / "store"), HeldKeys.new(), create=True),
+        "vault in a bucket": lambda: Vault(BucketBackend(Bucket()), HeldKeys.new(), create=True),
     }
     return makers[request.param]()
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from tclearn.cli.output import count, natural
 from tclearn.coalition.digest_text import format_digest
+from tclearn.coalition.privacy import delta_text
 from tclearn.coalition.quantities import decimal_text
 from tclearn.coalition.readers import PPM
 from tclearn.coalition.resolved import ResolvedCharter
-from tclearn.coalition.terms import LearningRateTerms, MemberRecord, TensorRecord
+from tclearn.coalition.terms import LearningRateTerms, MemberRecord, PrivacyTerms, TensorRecord
 
 _MILLION: Final = 1_000_000
 _MINUTE_MS: Final = 60_000
@@ -30,6 +31,7 @@ def as_text(charter: ResolvedCharter) -> Iterator[str]:
         "acceptance": _acceptance(charter),
         "schedule": _schedule(charter),
         "hyperparameters": _hyperparameters(charter),
+        **({} if charter.privacy is None else {"privacy": _privacy(charter.privacy)}),
         "governance": _governance(charter),
     }
     for table, rows in sections.items():
@@ -134,6 +136,23 @@ def _hyperparameters(charter: ResolvedCharter) -> Rows:
 def _rate(rate: LearningRateTerms) -> str:
     factor, minimum = decimal_text(rate.factor_ppm, _MILLION), decimal_text(rate.minimum_ppm, _MILLION)
     return f"{rate.rule}: × {factor}, patience {count(rate.patience, 'block')}, minimum {minimum}"
+
+
+def _privacy(terms: PrivacyTerms) -> Rows:
+    yield "mechanism", terms.mechanism
+    for key, value in (("noise", terms.noise_ppm), ("clip", terms.clip_ppm)):
+        if value is not None:
+            yield key, decimal_text(value, _MILLION)
+    if terms.delta_ppt is not None:
+        yield "delta", delta_text(terms.delta_ppt)
+    if terms.share_ppm is not None:
+        yield "share", decimal_text(terms.share_ppm, _MILLION)
+    if terms.selection is not None:
+        yield "selection", terms.selection
+    limits = {"threshold": terms.threshold_ppm, "epsilon": terms.epsilon_ppm, "epsilon_max": terms.epsilon_max_ppm}
+    for key, value in limits.items():
+        if value is not None:
+            yield key, decimal_text(value, _MILLION)
 
 
 def _governance(charter: ResolvedCharter) -> Rows:

@@ -39,6 +39,7 @@ def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition
                 "used": inventory.used,
                 "next_trained": inventory.next_trained,
                 "next_put_aside": inventory.next_put_aside,
+                "hidden": inventory.hidden,
                 "block": found.block,
                 "metric": metric,
                 "global": performance,
@@ -49,6 +50,8 @@ def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition
     say(f"{count(inventory.records, 'record')}, {inventory.copies:,} of them copies of others")
     say(f"in a test set and never trained on: {inventory.tested:,}; on the ledger already: {inventory.used:,}")
     say(f"the next contribution would train on {inventory.next_trained:,} and put {inventory.next_put_aside:,} aside")
+    if inventory.hidden:
+        say(f"kept hidden until they are shown: {count(inventory.hidden, 'test record')}")
     here = "none yet" if local is None or on_local is None else f"{local:.4f} on {count(on_local.n, 'record')}"
     say(f"block {found.block}: {metric} {performance:.4f} on {count(on_global.n, 'global test record')}, local: {here}")
     say("nothing was sent")

@@ -12,12 +12,15 @@ import typer
 from rich.status import Status
 
 from tclearn.cli.output import messages, print_json, say
+from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.errors import Code, UsageError
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.attacks import KINDS, Attack
 from tclearn.simulation.demo import Demo, DemoOptions, DemoResult
+from tclearn.simulation.demo_result import EXPORT, MODEL
 from tclearn.simulation.progress import doing
 from tclearn.simulation.rows import header, row
+from tclearn.simulation.simulate import MEMBERS
 
 _NOBODY: Final = "none"
 
@@ -50,6 +53,10 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted demonstration in --out stopped.")
     ] = False,
+    network: Annotated[
+        bool,
+        typer.Option("--network", help="Each member and the service a process of its own, over TLS on this computer."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train one model among members of whom some misbehave; write report, model and record."""
@@ -62,11 +69,14 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
         rule=rule,
         lambda_=_lambda(lambda_),
     )
+    if network:
+        _over_network(options, out, resume=resume, as_json=as_json)
+        return
     with _progress(as_json) as progress:
         made = Demo.prepare(options, out, resume=resume)
         try:
             if not as_json:
-                say(_headline(made))
+                say(_headline(made.options, made.simulation.charter))
                 say(header())
             result = made.run(
                 on_step=lambda step: None if as_json else say(row(step)),
@@ -110,9 +120,48 @@ def _lambda(text: str) -> Decimal:
     return value
 
 
-def _headline(made: Demo) -> str:
-    acceptance, options = made.simulation.charter.acceptance, made.options
-    attacks = "".join(f" · {attack}" for attack in made.options.misbehaving)
+def _over_network(options: DemoOptions, out: Path, *, resume: bool, as_json: bool) -> None:
+    from tclearn.simulation.network import NetworkDemo
+
+    if resume:
+        raise UsageError(Code.USAGE, "--resume with --network", remedy="start the demonstration anew without --resume")
+    with _progress(as_json) as progress:
+        made = NetworkDemo.prepare(options, out)
+        try:
+            if not as_json:
+                say(_headline(made.options, made.charter))
+                say(header())
+            state = made.run(
+                on_step=lambda step: None if as_json else say(row(step)),
+                on_phase=lambda what: _update(progress, what),
+            )
+        except KeyboardInterrupt:
+            messages.print("stopped", markup=False)
+            raise typer.Exit(130) from None
+        finally:
+            made.close()
+    record = made.directory / EXPORT
+    if as_json:
+        print_json(
+            {
+                "coalition": made.charter.digest.hex(),
+                "seed": options.seed,
+                "blocks": [
+                    {"index": c.block.index, "hash": c.block.hash.hex(), "parameters": c.block.parameters.hex()}
+                    for c in state.blocks()
+                    if c.block.index
+                ],
+                "export": str(record),
+            }
+        )
+        return
+    say(f"\nmodel   {made.directory / MODEL}     members' own copies  {made.directory / MEMBERS}")
+    say(f"record  {record}     check it:  tclearn ledger verify {record}")
+
+
+def _headline(options: DemoOptions, charter: ResolvedCharter) -> str:
+    acceptance = charter.acceptance
+    attacks = "".join(f" · {attack}" for attack in options.misbehaving)
     return (
         f"{options.members} members · {options.dataset} · rule {acceptance.rule}, λ {acceptance.lambda_ppm / 1e6:g}"
         f" · seed {options.seed}{attacks}"

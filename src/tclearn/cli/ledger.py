@@ -25,6 +25,7 @@ from tclearn.ledger.transaction import Transaction
 from tclearn.ledger.verify import Verified, verify
 from tclearn.limits import EXPORT_NOTE_BYTES_MAX
 from tclearn.protocols import terms_of
+from tclearn.protocols.tclearn.history import REVERTED, history
 
 app = typer.Typer(no_args_is_help=True, help="Show, export and verify the record.")
 
@@ -41,6 +42,7 @@ def show(
     with CoalitionDirectory.open(directory) as coalition:
         names = {member.key: member.id for member in coalition.charter.members}
         size = len(coalition.ledger)
+        reverts = {step.entry: step.reason for step in history(coalition.state) if step.status == REVERTED}
         rows = []
         for recorded in coalition.ledger.entries(max(0, size - last) if last else 0, size):
             transaction = Transaction.parse(recorded.entry.transaction)
@@ -52,7 +54,7 @@ def show(
                     "member": names[transaction.signer],
                     "method": transaction.call.method,
                     "code": outcome.code,
-                    "reason": outcome.reason,
+                    "reason": outcome.reason or reverts.get(recorded.entry.index, ""),
                     "bytes": len(recorded.entry.transaction),
                     "id": transaction.id.hex(),
                 }

@@ -16,6 +16,8 @@ from tclearn.cli.ledger import app as ledger
 from tclearn.cli.member import app as member
 from tclearn.cli.model import app as model
 from tclearn.cli.output import messages, say, show_error, unexpected
+from tclearn.cli.reproduce import reproduce
+from tclearn.cli.service import agent, join, serve
 from tclearn.cli.status import status
 from tclearn.errors import Code, TCLearnError, UsageError
 
@@ -27,7 +29,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("demo", short_help="Run a whole coalition here, on public data.", epilog=EPILOG)(demo)
+app.command("reproduce", short_help="Run the papers' experiments again.")(reproduce)
 app.command("status", short_help="Say what a coalition waits for.")(status)
+app.command("serve", short_help="Run a coalition's service.")(serve)
+app.command("join", short_help="Join a coalition.")(join)
+app.command("agent", short_help="Do a member's part, over the network.")(agent)
 app.add_typer(member, name="member")
 app.add_typer(coalition, name="coalition")
 app.add_typer(data, name="data")

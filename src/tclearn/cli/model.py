@@ -1,4 +1,4 @@
-"""``tclearn model``: list, get and revert models."""
+"""``tclearn model``: list, get and revert models; ``triggers`` looks for backdoors."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import typer
 
 from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import print_json, say, table, when
+from tclearn.cli.triggers import triggers
 from tclearn.coalition.block import Block
 from tclearn.coalition.quorum import quorum
 from tclearn.directory import CoalitionDirectory
-from tclearn.errors import Code, ParametersError, UsageError
+from tclearn.directory.models import block_at, stored_model
+from tclearn.errors import Code, UsageError
 from tclearn.files import write_whole
-from tclearn.learning.parameters import Parameters
-from tclearn.limits import PARAMETERS_BYTES_MAX
 from tclearn.simulation.demo import revert_demo
 from tclearn.simulation.demo_options import SETTINGS
 
-app = typer.Typer(no_args_is_help=True, help="List, get and revert the models of the chain.")
+app = typer.Typer(no_args_is_help=True, help="List, get and revert models; look for backdoors.")
 
 
 @app.command("list")
@@ -59,18 +59,7 @@ def get(
 ) -> None:
     """Write the model of a block, checked against the ledger, as a safetensors file."""
     with CoalitionDirectory.open(directory) as coalition:
-        found = _block(coalition, block)
-        if found.locator is None:
-            raise UsageError(
-                Code.USAGE,
-                f"block {block} has the untrained model M_0, which is kept nowhere",
-                expected="a block that somebody trained",
-                remedy=f"draw it: {coalition.charter.model.factory} with seed {coalition.charter.model.seed}",
-            )
-        data = coalition.store.get(found.locator, size_max=PARAMETERS_BYTES_MAX)
-        parameters = Parameters.from_bytes(data, layout=coalition.charter.model.layout)
-    if parameters.digest != found.parameters:
-        raise ParametersError(Code.PARAMETERS_DIGEST, f"the stored model of block {block} is not the one of the ledger")
+        data, parameters = stored_model(coalition, block)
     if to.is_dir():
         to /= f"block-{block}.safetensors"
     write_whole(to, data)
@@ -95,7 +84,7 @@ def revert(
     named with --member.
     """
     with CoalitionDirectory.open(directory) as coalition:
-        _block(coalition, block)
+        block_at(coalition, block)
         needed = quorum(len(coalition.charter.members))
     if not (directory / SETTINGS).is_file():
         raise UsageError(
@@ -113,18 +102,12 @@ def revert(
         say(f"block {tip} restores the model, strengths and data IDs of block {block}")
 
 
-def _block(coalition: CoalitionDirectory, index: int) -> Block:
-    tip = coalition.state.tip
-    if not 0 <= index <= tip:
-        raise UsageError(
-            Code.USAGE, f"there is no block {index}", expected=f"0 to {tip}", remedy="`tclearn model list` shows them"
-        )
-    return coalition.state.block(index)
+app.command("triggers", short_help="Look for a backdoor in the model of a block.")(triggers)
 
 
 def _source(block: Block) -> str:
     if block.reverts is not None:
-        return f"{block.contributor}: back to block {block.reverts}"
+        return f"{block.contributor or 'hidden parts'}: back to block {block.reverts}"
     return block.contributor or "genesis"
 
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tclearn.cli.charter_text import setting
 from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import count, natural, print_json, say, table, when
+from tclearn.coalition.accountant import TRILLION
+from tclearn.coalition.evidence import MILLION
+from tclearn.coalition.privacy import delta_text, epsilon_text
+from tclearn.coalition.terms import PrivacyTerms
 from tclearn.directory import CoalitionDirectory
+from tclearn.encoding import MemberId
 from tclearn.ledger import Duty
 from tclearn.protocols.tclearn.calls import Change
 from tclearn.protocols.tclearn.governing import open_changes
-from tclearn.protocols.tclearn.history import Step, history
+from tclearn.protocols.tclearn.history import REVERTED, Step, history
 from tclearn.protocols.tclearn.proposing import complete
+from tclearn.protocols.tclearn.records import PendingRevert
 
 _WORDS = {
     "propose": "propose an increment",
     "release": "put its candidate into the store",
+    "hide": "commit to hidden test records, if it has any",
+    "show": "show a hidden part of its test records",
     "test": "test a candidate",
     "reveal": "reveal its verdict",
     "seal": "seal the block, as general",
@@ -38,8 +47,11 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
         steps = history(state)
         done = complete(state, now_ms)
         changes = open_changes(state)
+        spent = {member: state.epsilon_ppm(member) for member in sorted(state.members, key=natural)}
+        pending = state.pending
     newest = next((step for step in reversed(steps) if step.block is not None), None)
     refused = next((step for step in reversed(steps) if step.block is None and step.closed), None)
+    back = next((step for step in reversed(steps) if step.status == REVERTED), None)
     if as_json:
         print_json(
             {
@@ -56,6 +68,8 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
                     for c in changes
                 ],
                 "last_not_accepted": refused and _step(refused),
+                "last_reverted": back and {"block": back.block, "target": back.count, "reason": back.reason},
+                "privacy": _privacy(coalition.charter.privacy, spent),
             }
         )
         return
@@ -67,6 +81,11 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
             ["member", "is asked to", "until (UTC)"],
             [(d.member, _WORDS.get(d.kind, d.kind), when(d.due_ms) if d.due_ms else "no deadline") for d in duties],
         )
+    _say_privacy(coalition.charter.privacy, spent)
+    if isinstance(pending, PendingRevert) and pending.change is None:
+        say(f"\nhidden parts find the model worse: it goes back to block {pending.target}")
+    elif back is not None:
+        say(f"\nlast revert: block {back.block} went {back.reason}")
     for change in changes:
         say(f"\n{change.asked_by} asks for {_wanted(change.change)}; approved by {', '.join(change.approvals)}")
     if refused is not None:
@@ -80,6 +99,26 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
                 ],
                 right=["global", "local"],
             )
+
+
+def _privacy(terms: PrivacyTerms | None, spent: Mapping[MemberId, int | None]) -> dict[str, object] | None:
+    if terms is None:
+        return None
+    return {
+        "mechanism": terms.mechanism,
+        "delta": None if terms.delta_ppt is None else terms.delta_ppt / TRILLION,
+        "epsilon_max": None if terms.epsilon_max_ppm is None else terms.epsilon_max_ppm / MILLION,
+        "epsilon": {member: epsilon / MILLION for member, epsilon in spent.items() if epsilon is not None},
+    }
+
+
+def _say_privacy(terms: PrivacyTerms | None, spent: Mapping[MemberId, int | None]) -> None:
+    if terms is None:
+        return
+    budget = "no budget" if terms.epsilon_max_ppm is None else f"budget {epsilon_text(terms.epsilon_max_ppm)}"
+    delta = "" if terms.delta_ppt is None else f", δ {delta_text(terms.delta_ppt)}"
+    said = ", ".join(f"{member} {epsilon_text(epsilon)}" for member, epsilon in spent.items() if epsilon is not None)
+    say(f"\nprivacy, composed ε ({terms.mechanism}, {budget}{delta}): {said}")
 
 
 def _waiting_headline(duties: list[Duty]) -> str:

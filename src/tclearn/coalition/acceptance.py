@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, Protocol
 
-from tclearn.coalition.evidence import MILLION, Evidence
+from tclearn.coalition.evidence import MILLION, Evidence, Paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,9 @@ class Judgement:
 class AcceptanceRule(Protocol):
     """Judges a candidate from one validator's evidence. Implementations are pure: no floats, no state.
 
-    A rule that judges by more than both performances has an attribute ``wants``: a set of ``evidence.CLASSES`` and
-    ``evidence.STEP``, which validators then measure, too.
+    A rule that judges by more than both performances has an attribute ``wants``: a set of ``evidence.CLASSES``,
+    ``evidence.STEP`` and ``evidence.HIDDEN``, which validators then measure, too. A rule that wants hidden parts may
+    have a method ``drifted``, see ``drift_guard``.
     """
 
     @property
@@ -83,6 +84,21 @@ class AcceptanceRule(Protocol):
 def wanted(rule: AcceptanceRule) -> frozenset[str]:
     """What validators must measure for a rule besides both performances."""
     return frozenset(getattr(rule, "wants", ()))
+
+
+def drift_guard(rule: AcceptanceRule, total: Paired, terms: Terms) -> Guard | None:
+    """Whether a rule finds the newest model worse than the best one; the contract then takes the model back.
+
+    Args:
+        rule: asked by its method ``drifted(total, terms)``, which gives a ``Guard``.
+        total: the newest model (as candidate) beside the best one (as reference), counts added up over hidden parts.
+        terms: what the charter says about acceptance.
+
+    Returns:
+        Its verdict; ``None`` where the rule has no such method.
+    """
+    drifted = getattr(rule, "drifted", None)
+    return None if drifted is None else drifted(total, terms)
 
 
 def merged(evidence: Evidence) -> tuple[Fraction, Fraction]:

@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import Final
 
 from tclearn.coalition.evidence import MILLION, Paired
+from tclearn.coalition.hidden import Hidden
+from tclearn.coalition.privacy import BlockPrivacy
 from tclearn.coalition.strength import strengths
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.records import Record
@@ -38,6 +40,7 @@ class Vote(Record):
         on_local: its result on its L, when it has one and the charter publishes it.
         deviating: 1 when its result on G is not the one that the quorum agrees on.
         objections: names of the acceptance rule's guards that its results did not pass, where the rule has guards.
+        on_hidden: its result on the part that was shown, where there is one.
     """
 
     member: MemberId
@@ -46,6 +49,7 @@ class Vote(Record):
     on_local: Paired | None = None
     deviating: int = 0
     objections: tuple[str, ...] | None = None
+    on_hidden: Paired | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Block(Record):
         previous: hash of the block before.
         kind: ``"genesis"``, ``"increment"`` or ``"revert"``.
         parameters: canonical digest of the model's parameters.
-        contributor: who offered the increment, or asked for the revert.
+        contributor: who offered the increment, or asked for the revert; absent where nobody did.
         locator: name of the parameters file in the store; absent where the model is M_0, which everybody draws itself.
         samples: records of this contribution, put-aside ones included.
         set_aside: how many of them were put aside for the contributor's L.
@@ -73,6 +77,9 @@ class Block(Record):
         reverts: index of the block whose model a revert restores.
         general: who made the block; absent when everybody may have, after f + 1 generals failed to.
         members: digest of the member set.
+        privacy: what was done to the increment, and what every member has spent; absent where the charter has no
+            mechanism of differential privacy.
+        hidden: what hidden parts had to say; absent where nobody has any.
     """
 
     index: int
@@ -95,6 +102,8 @@ class Block(Record):
     reverts: int | None
     general: MemberId | None
     members: Digest
+    hidden: Hidden | None = None
+    privacy: BlockPrivacy | None = None
 
     @cached_property
     def hash(self) -> Digest:

@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Any, Final, Self
 
 from tclearn.coalition.charter_file import read_tables
+from tclearn.coalition.charter_privacy import Privacy
 from tclearn.coalition.charter_values import settled
 from tclearn.coalition.faults import Faults
 from tclearn.coalition.learning_rate import LearningRate
 from tclearn.coalition.quantities import LOCAL_TEST, Number
 
-__all__ = ["Charter", "LearningRate", "read_charter"]
+__all__ = ["Charter", "LearningRate", "Privacy", "read_charter"]
 
 _LAMBDA: Final = Decimal("0.98")
 _LOCAL_TEST: Final = Decimal("0.10")
@@ -52,12 +53,15 @@ class Charter:
         verdict_minutes: minutes in which validators commit to a verdict, and again in which they reveal it.
         turn_minutes: minutes that a member has to propose in its turn; ``None``: as ``verdict_minutes``.
         seal_minutes: minutes that a general has to seal a block; ``None``: as ``verdict_minutes``.
-        minimum_batch: records that a contribution must have at least.
+        minimum_batch: records that a contribution must have at least; from smaller ones a validator can see what their
+            records look like (``docs/privacy.md``).
         attempts: committees drawn for one candidate before it expires undecided.
         step_search: proposers try shorter steps first and offer the best: ``"own"``, on their own hold-out;
-            ``"global"``, on the global test set; ``"none"``. ``None``: ``"own"``, with rule ``paper`` ``"none"``.
+            ``"global"``, on the global test set; ``"none"``. ``None``: ``"own"``; with rule ``paper``, and with
+            ``privacy``, ``"none"``.
         hyperparameters: ``epochs``, ``batch_size``, ``learning_rate`` (a number or a ``LearningRate``), and whatever
             else the trainer knows; what is not given is the trainer's default.
+        privacy: a ``Privacy``: how increments are kept from telling too much; ``None``: they are not.
         may_change: hyper-parameters that a quorum may change later.
         may_propose_revert: names of the members who may ask for a revert; empty: anybody.
 
@@ -87,10 +91,11 @@ class Charter:
     verdict_minutes: Number = 30
     turn_minutes: Number | None = None
     seal_minutes: Number | None = None
-    minimum_batch: int = 1
+    minimum_batch: int = 64
     attempts: int = 3
     step_search: str | None = None
     hyperparameters: Mapping[str, Number | LearningRate | Mapping[str, Any]] = field(default_factory=dict)
+    privacy: Privacy | Mapping[str, Any] | None = None
     may_change: Sequence[str] = ()
     may_propose_revert: Sequence[str] = ()
 
@@ -125,10 +130,10 @@ class Charter:
 
     @property
     def steps_searched_on(self) -> str:
-        """Where proposers search for a step: ``step_search``, or what the acceptance rule has by default."""
+        """Where proposers search for a step: ``step_search``, or what stands for ``None``."""
         if self.step_search is not None:
             return self.step_search
-        return "none" if self.acceptance == "paper" else "own"
+        return "none" if self.acceptance == "paper" or self.privacy is not None else "own"
 
 
 def read_charter(text: str, file: str, faults: Faults) -> dict[str, Any]:

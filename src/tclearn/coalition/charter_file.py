@@ -34,11 +34,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "governance": {"may_change": "may_change", "may_propose_revert": "may_propose_revert"},
 }
-"""Table, key, and the field of ``Charter`` it sets. ``stop`` sets three; ``[hyperparameters]`` as a whole is one."""
+"""Table, key, and the field of ``Charter`` it sets. ``stop`` sets three; ``[hyperparameters]`` and
+``[privacy]`` are one each, as a whole."""
 
 STOPS: Final = ("blocks", "until", "performance")
 _NEEDED: Final = (("coalition", "name"), ("coalition", "members"), ("model", "factory"), ("task", "metric"))
 _HYPERPARAMETERS: Final = "hyperparameters"
+_WHOLE: Final = (_HYPERPARAMETERS, "privacy")
 
 # What a TOML text is made of, as far as a dotted key goes: its dots, its parts, and whatever ends it. No token begins
 # within another, and a string that is not closed is one token, so that no text is looked at twice.
@@ -67,9 +69,9 @@ def read_tables(text: str, file: str, faults: Faults) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for table, content in tables.items():
         known = TABLES.get(table)
-        if table == _HYPERPARAMETERS and isinstance(content, dict):
-            values[_HYPERPARAMETERS] = content
-        elif known is None and table != _HYPERPARAMETERS:
+        if table in _WHOLE and isinstance(content, dict):
+            values[table] = content
+        elif known is None and table not in _WHOLE:
             _unknown(faults, table, content)
         elif not isinstance(content, dict):
             faults.add(f"{table} is {shown(content)}", f"a table [{table}]")
@@ -110,7 +112,7 @@ def _read_stop(value: object, values: dict[str, Any], faults: Faults) -> None:
 
 
 def _unknown(faults: Faults, table: str, content: object) -> None:
-    tables = (*TABLES, _HYPERPARAMETERS)
+    tables = (*TABLES, *_WHOLE)
     if isinstance(content, dict):
         what = f"the unknown table [{shown(table)[1:-1]}]"
         faults.add(what, ", ".join(tables), did_you_mean(table, tables), Code.CHARTER_UNKNOWN_KEY)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from tclearn.coalition import quantities, words
 from tclearn.coalition.arguments import argument_text, read_argument
 from tclearn.coalition.charter_file import STOPS
+from tclearn.coalition.charter_privacy import check_search, read_privacy
 from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.faults import Faults, did_you_mean, shown
 from tclearn.coalition.learning_rate import read_learning_rate
@@ -39,6 +40,7 @@ def settled(fields: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
         read = _READERS[field](value, faults)
         if len(faults) == before:
             values[field] = read
+    check_search(fields.get("step_search"), values.get("privacy") is not None, faults)
     if "stop" not in fields and all(fields.get(stop) is None for stop in STOPS):
         faults.add(
             "[schedule] stop is missing",
@@ -173,6 +175,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     "minimum_batch": number(quantities.MINIMUM_BATCH),
     "attempts": number(quantities.ATTEMPTS),
     "step_search": optional(choice("[schedule] step_search", words.STEP_SEARCHES)),
+    "privacy": optional(read_privacy),
     "hyperparameters": options("[hyperparameters]", _hyperparameter),
     "may_change": names("[governance] may_change", "hyper-parameters", 1, 256),
     "may_propose_revert": names("[governance] may_propose_revert", "members", 1, MEMBERS_MAX),

@@ -13,6 +13,8 @@ CLASSES: Final = "classes"
 """What a rule may want: answers counted class by class."""
 STEP: Final = "step"
 """What a rule may want: the increment compared with those accepted before."""
+HIDDEN: Final = "hidden"
+"""What a rule may want: results on a part of the test records that was hidden until the candidate was fixed."""
 _CLASSES_MAX: Final = 4_096
 
 
@@ -100,19 +102,27 @@ class Evidence(Record):
         on_local: on the validator's own local test set L; ``None`` while it has none.
         classes: on G class by class, where the acceptance rule wants it and the metric has classes.
         step: the increment itself, where the acceptance rule wants it.
+        on_hidden: on the part that was shown for this candidate; absent where none was, or where it cannot be used.
+        drift: on the same part, the newest model (as candidate) beside the best one (as reference), while they differ.
     """
 
     on_global: Paired
     on_local: Paired | None = None
     classes: tuple[ClassCounts, ...] | None = None
     step: Step | None = None
+    on_hidden: Paired | None = None
+    drift: Paired | None = None
 
-    def fault(self, metric: str, wants: frozenset[str]) -> str | None:
+    def fault(
+        self, metric: str, wants: frozenset[str], *, hidden_n: int | None = None, drifting: bool = False
+    ) -> str | None:
         """Why these numbers cannot be a measurement under a charter; ``None`` when they can.
 
         Args:
             metric: what the charter has measured.
             wants: what its acceptance rule wants.
+            hidden_n: records of the part that was shown for the candidate; ``None``: none was.
+            drifting: whether the newest model is another one than the best.
         """
         if (self.step is not None) != (STEP in wants):
             return "the increment is compared exactly when the acceptance rule wants it"
@@ -124,5 +134,10 @@ class Evidence(Record):
                 return f"class {number} has more records than G"
         if len(self.classes or ()) > _CLASSES_MAX:
             return f"more than {_CLASSES_MAX} classes"
-        local = self.on_local
-        return self.on_global.fault(metric) or (local.fault(metric) if local else None)
+        if self.drift is not None and not drifting:
+            return "the newest model is the best one: there is nothing to compare"
+        for hidden in (self.on_hidden, self.drift):
+            if hidden is not None and hidden.n != hidden_n:
+                return f"results on {hidden.n} hidden records, where {hidden_n or 'none'} were shown"
+        measured = (self.on_global, self.on_local, self.on_hidden, self.drift)
+        return next((fault for each in measured if each is not None and (fault := each.fault(metric))), None)

@@ -15,6 +15,7 @@ Number = int | float | Decimal
 
 _MINUTE_MS: Final = 60_000
 _EXPONENT_MAX: Final = 30
+_TRILLION: Final = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,11 @@ class Quantity:
         return units
 
 
-_FINEST: Final = {MILLION: "six decimals", _MINUTE_MS: "whole milliseconds (0.001 minutes are 60)"}
+_FINEST: Final = {
+    MILLION: "six decimals",
+    _TRILLION: "twelve decimals",
+    _MINUTE_MS: "whole milliseconds (0.001 minutes are 60)",
+}
 
 SEED: Final = Quantity("[model] seed", 0, (1 << 63) - 1)
 LOCAL_TEST: Final = Quantity("[task] local_test", 0, MILLION * 9 // 10, MILLION)
@@ -83,6 +88,13 @@ LEARNING_RATE: Final = Quantity("[hyperparameters] learning_rate", 1, 1_000_000 
 RATE_FACTOR: Final = Quantity("[hyperparameters] learning_rate.factor", 1, MILLION - 1, MILLION)
 RATE_PATIENCE: Final = Quantity("[hyperparameters] learning_rate.patience", 0, 1_000_000, of="blocks")
 RATE_MINIMUM: Final = Quantity("[hyperparameters] learning_rate.minimum", 1, 1_000_000 * MILLION, MILLION)
+NOISE: Final = Quantity("[privacy] noise", MILLION * 3 // 10, 1_000 * MILLION, MILLION)
+CLIP: Final = Quantity("[privacy] clip", 1, 1_000_000 * MILLION, MILLION)
+DELTA: Final = Quantity("[privacy] delta", 1, _TRILLION // 100, _TRILLION)
+EPSILON_MAX: Final = Quantity("[privacy] epsilon_max", 1, 1_000_000 * MILLION, MILLION)
+SHARE: Final = Quantity("[privacy] share", 1, MILLION, MILLION)
+THRESHOLD: Final = Quantity("[privacy] threshold", 0, 1_000_000 * MILLION, MILLION)
+EPSILON: Final = Quantity("[privacy] epsilon", 1, 1_000_000 * MILLION, MILLION)
 
 
 def free_quantity(key: str, *, scale: int = 1, low: int = 1) -> Quantity:
@@ -107,7 +119,7 @@ def decimal_text(units: int, scale: int) -> str:
     value = Fraction(units, scale)
     if value.denominator == 1:
         return str(value.numerator)
-    return f"{float(value):.6f}".rstrip("0")
+    return f"{float(value):.{12 if scale == _TRILLION else 6}f}".rstrip("0")
 
 
 def _unquoted(text: str) -> Decimal | None:

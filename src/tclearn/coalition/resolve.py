@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from tclearn.coalition import quantities
 from tclearn.coalition.arguments import argument_text
-from tclearn.coalition.charter import Charter
+from tclearn.coalition.charter import Charter, Privacy
+from tclearn.coalition.charter_privacy import privacy_terms
 from tclearn.coalition.charter_values import until_ms
 from tclearn.coalition.checks import check_governance, check_members
 from tclearn.coalition.evidence import MILLION
@@ -23,6 +24,7 @@ from tclearn.coalition.terms import (
     LearningRateTerms,
     MemberRecord,
     ModelTerms,
+    PrivacyTerms,
     ScheduleTerms,
     TaskTerms,
     TensorRecord,
@@ -102,6 +104,7 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
         governance=_governance(charter, options),
         data_key=data_key_digest(data_key),
         learning_rate=_learning_rate(charter),
+        privacy=terms_of_privacy(charter),
     )
     size = len(resolved.encode())
     if size > CHARTER_BYTES_MAX:
@@ -145,6 +148,11 @@ def check_global_test(charter: Charter, found: Digest, faults: Faults) -> None:
 def data_key_digest(key: bytes) -> Digest:
     """What the charter shows of the key of the data IDs."""
     return digest("tclearn/data-key/1", key)
+
+
+def terms_of_privacy(charter: Charter) -> PrivacyTerms | None:
+    """The privacy mechanism of a charter, in canonical form."""
+    return privacy_terms(charter.privacy if isinstance(charter.privacy, Privacy) else None)
 
 
 def factory_name(model: str | Callable[..., Any]) -> str:

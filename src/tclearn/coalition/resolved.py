@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final, Self
 
 from tclearn.coalition import words
+from tclearn.coalition.charter_privacy import check_privacy
 from tclearn.coalition.checks import (
     check_acceptance,
     check_governance,
@@ -24,6 +25,7 @@ from tclearn.coalition.terms import (
     LearningRateTerms,
     MemberRecord,
     ModelTerms,
+    PrivacyTerms,
     ScheduleTerms,
     TaskTerms,
 )
@@ -60,6 +62,7 @@ class ResolvedCharter(Record):
         governance: what may be changed later.
         data_key: digest of the key of the data IDs.
         learning_rate: the rule that the learning rate follows; ``None``: it is constant.
+        privacy: the mechanism of differential privacy; ``None``: there is none.
     """
 
     format: int
@@ -80,6 +83,7 @@ class ResolvedCharter(Record):
     governance: GovernanceTerms
     data_key: Digest
     learning_rate: LearningRateTerms | None = None
+    privacy: PrivacyTerms | None = None
 
     def __post_init__(self) -> None:
         faults = Faults()
@@ -90,6 +94,7 @@ class ResolvedCharter(Record):
         check_acceptance(self.acceptance, faults)
         check_schedule(self.schedule, faults)
         check_hyperparameters(self.hyperparameters, self.learning_rate, faults)
+        check_privacy(self.privacy, self.step_search, faults)
         check_governance(self.governance, self.hyperparameters, (member.id for member in self.members), faults)
         faults.check()
 

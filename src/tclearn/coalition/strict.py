@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from tclearn.coalition.acceptance import Guard, Judgement, Terms, merged
-from tclearn.coalition.evidence import CLASSES, MILLION, STEP, Evidence
+from tclearn.coalition.evidence import CLASSES, HIDDEN, MILLION, STEP, Evidence, Paired
 from tclearn.coalition.harm import holm, mcnemar
 
 DEFAULTS: Final = {
@@ -22,6 +22,9 @@ DEFAULTS: Final = {
     "step_min_ppm": 100_000,
     "step_max_ppm": 5_000_000,
     "likeness_max_ppm": 990_000,
+    "hidden_level_ppm": 10_000,
+    "hidden_from_ppm": 500_000,
+    "rollback_level_ppm": 1_000,
 }
 """Thresholds by name, millionths.
 
@@ -33,6 +36,9 @@ class_from_ppm      performance of the reference from which on classes are looke
 step_min_ppm        shortest step, as a share of the median accepted one
 step_max_ppm        longest step, likewise: the step search shortens to a fifth, so a whole step may be five short ones
 likeness_max_ppm    cosine to an earlier accepted step, or its opposite, from which on it is a repetition
+hidden_level_ppm    chance of calling an equally good model harmful on a hidden part
+hidden_from_ppm     performance of the reference on a hidden part from which on the part says anything
+rollback_level_ppm  chance of taking back an equally good model, at one look at the sums
 =================== =================================================================================================
 """
 
@@ -47,13 +53,15 @@ class Strict:
     classes      on G, one against the rest: no class both significantly worse (McNemar, Holm) and by more than a margin
     step         ‖Δ‖ between a floor and a cap around the median of the accepted steps
     repetition   Δ is no copy, near-copy or reversal of an accepted step
+    hidden       on a part of the test records that nobody could train on: as ``harm``, against the best model so far
     ============ ====================================================================================================
 
-    A guard has nothing to say where its numbers do not exist yet: no L, no accepted step, an immature model.
+    A guard has nothing to say where its numbers do not exist yet: no L, no accepted step, an immature model, no hidden
+    part. Whether accepted increments have done harm that shows only on hidden parts is ``drifted``'s to say.
     """
 
     name: str = "strict"
-    wants: frozenset[str] = frozenset({CLASSES, STEP})
+    wants: frozenset[str] = frozenset({CLASSES, STEP, HIDDEN})
     """What validators must measure besides both performances."""
 
     def reference(self, previous: int, best: int) -> int:
@@ -76,9 +84,14 @@ class Strict:
             _classes(evidence, terms),
             _step(evidence, terms),
             _repetition(evidence, terms),
+            _hidden(evidence, terms),
         )
         objection = next((guard for guard in guards if not guard.passed), guards[0])
         return Judgement(all(guard.passed for guard in guards), f"{objection.name}: {objection.reason}", guards)
+
+    def drifted(self, total: Paired, terms: Terms) -> Guard:
+        """Whether the newest model is worse than the best one on hidden parts; see ``acceptance.drift_guard``."""
+        return _harmless("drift", total, "on hidden parts", terms, "rollback_level_ppm")
 
 
 STRICT: Final = Strict()
@@ -100,15 +113,11 @@ def _harm(evidence: Evidence, terms: Terms) -> Guard:
     local = evidence.on_local
     if local is None:
         return Guard("harm", True, "no local test set")
-    slack = 1 - Fraction(terms.lambda_ppm, MILLION)
     if local.scale != local.n:  # no counts of answers: G and L together, as the other rules have it
         reference, candidate = merged(evidence)
-        passed = (1 - slack) * reference <= candidate
+        passed = terms.lambda_ppm * reference <= MILLION * candidate
         return Guard("harm", passed, f"{_shown(candidate)} after {_shown(reference)} on G and L together")
-    drop = local.reference_performance - local.candidate_performance
-    chance = mcnemar(local.lost, local.gained)
-    passed = drop <= slack or chance >= _threshold(terms, "harm_level_ppm")
-    return Guard("harm", passed, f"{local.lost} lost, {local.gained} gained of {local.n} on L ({_chance(chance)})")
+    return _harmless("harm", local, "on L", terms, "harm_level_ppm")
 
 
 def _classes(evidence: Evidence, terms: Terms) -> Guard:
@@ -146,6 +155,28 @@ def _repetition(evidence: Evidence, terms: Terms) -> Guard:
     return Guard(
         "repetition", like < most, f"cosine {float(like):.3f} to an accepted step, must be below {float(most):g}"
     )
+
+
+def _hidden(evidence: Evidence, terms: Terms) -> Guard:
+    hidden = evidence.on_hidden
+    if hidden is None:
+        return Guard("hidden", True, "no hidden part")
+    reference, candidate = hidden.reference_performance, hidden.candidate_performance
+    if reference < _threshold(terms, "hidden_from_ppm"):
+        return Guard("hidden", True, "the reference fails on the hidden part")
+    if hidden.scale != hidden.n:
+        passed = terms.lambda_ppm * reference <= MILLION * candidate
+        return Guard("hidden", passed, f"{_shown(candidate)} after {_shown(reference)} on the hidden part")
+    return _harmless("hidden", hidden, "on the hidden part", terms, "hidden_level_ppm")
+
+
+def _harmless(name: str, measured: Paired, where: str, terms: Terms, level: str) -> Guard:
+    # Objects to what is both worse by more than 1 − λ and no chance.
+    drop = measured.reference_performance - measured.candidate_performance
+    chance = mcnemar(measured.lost, measured.gained)
+    passed = drop <= 1 - Fraction(terms.lambda_ppm, MILLION) or chance >= _threshold(terms, level)
+    words = f"{measured.lost} lost, {measured.gained} gained of {measured.n} {where} ({_chance(chance)})"
+    return Guard(name, passed, words)
 
 
 def _shown(performance: Fraction) -> str:

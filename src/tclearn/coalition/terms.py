@@ -152,6 +152,33 @@ class LearningRateTerms(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyTerms(Record):
+    """How increments are kept from telling too much; a charter without such a mechanism has no such record.
+
+    Attributes:
+        mechanism: ``"example"`` or ``"shokri"``; see ``tclearn.coalition.charter_privacy.Privacy``.
+        clip_ppm: the clipping bound.
+        noise_ppm: ``example``: standard deviation of the noise in units of the bound.
+        delta_ppt: ``example``: δ in trillionths.
+        epsilon_max_ppm: the composed ε that no member may exceed.
+        share_ppm: ``shokri``: the fraction of the parameters that an increment may change.
+        selection: ``shokri``: ``"random"`` or ``"largest"``.
+        threshold_ppm: ``shokri``, ``random``: the size that a change must have.
+        epsilon_ppm: ``shokri``: ε for each parameter.
+    """
+
+    mechanism: str
+    clip_ppm: int
+    noise_ppm: int | None = None
+    delta_ppt: int | None = None
+    epsilon_max_ppm: int | None = None
+    share_ppm: int | None = None
+    selection: str | None = None
+    threshold_ppm: int | None = None
+    epsilon_ppm: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GovernanceTerms(Record):
     """What members may change later, by quorum.
 

@@ -32,7 +32,14 @@ class Verdict(Record):
     vote: int | None = None
 
     def fault(
-        self, *, metric: str, global_n: int, local_counts: bool, wants: frozenset[str] = frozenset()
+        self,
+        *,
+        metric: str,
+        global_n: int,
+        local_counts: bool,
+        wants: frozenset[str] = frozenset(),
+        hidden_n: int | None = None,
+        drifting: bool = False,
     ) -> str | None:
         """Why this cannot be a verdict under a charter; ``None`` when it can.
 
@@ -41,6 +48,8 @@ class Verdict(Record):
             metric: what the charter has measured.
             global_n: number of records of the global test set.
             local_counts: whether counts on L are published (else only the vote is).
+            hidden_n: see ``Evidence.fault``.
+            drifting: see ``Evidence.fault``.
         """
         if self.status == UNAVAILABLE:
             return None if self.evidence is None and self.vote is None else "unavailable, yet with results"
@@ -52,7 +61,7 @@ class Verdict(Record):
             return "a vote is 0 or 1 and stands in place of the counts on L"
         if self.evidence.on_global.n != global_n:
             return f"the global test set has {global_n} records, not {self.evidence.on_global.n}"
-        return self.evidence.fault(metric, wants)
+        return self.evidence.fault(metric, wants, hidden_n=hidden_n, drifting=drifting)
 
 
 def commitment(
@@ -66,7 +75,7 @@ def commitment(
 
 
 def agreed_global(reported: Mapping[MemberId, Paired], needed: int) -> Paired | None:
-    """The result on G that enough validators agree on.
+    """The result on G, or on other records that all validators have, that enough of them agree on.
 
     The candidate and G are the same for all, so honest results differ only by rounding: two results agree when both
     performances lie within max(1, 0.1 % of the scale).

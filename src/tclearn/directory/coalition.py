@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Self
+
+from cryptography import x509
 
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory.reading import check_file, read_file
+from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, CharterError, Code, MessageError, StorageError, UnreachableError, UsageError
 from tclearn.files import make_folder, write_whole, writing
-from tclearn.identity import Signer
+from tclearn.identity import PublicKey, Signer
+from tclearn.identity.enrolment import read_enrolment
 from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.export import write_export
-from tclearn.limits import CHARTER_BYTES_MAX, KEY_FILE_BYTES_MAX
+from tclearn.limits import CHARTER_BYTES_MAX, EXPORT_NOTE_BYTES_MAX, KEY_FILE_BYTES_MAX
 from tclearn.protocols.tclearn import contract
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.state import State
@@ -24,9 +30,12 @@ from tclearn.store.filesystem import FilesystemStore
 
 CHARTER: Final = "charter.cbor"
 LEDGER: Final = "ledger.sqlite"
+NOTE: Final = "ledger.note"
+"""Beside a member's copy of the ledger: the newest checkpoint that it was shown."""
 OBJECTS: Final = "objects"
 LOG_KEY: Final = "log.key"
 DATA_KEY: Final = "data.key"
+ENROLMENTS: Final = "enrolments"
 LEDGER_SIDE_FILES: Final = tuple(LEDGER + end for end in ("-wal", "-shm", "-lock"))
 
 _SECRET: Final = 0o600
@@ -59,6 +68,7 @@ class CoalitionDirectory:
         log_key: Signer,
         data_key: bytes,
         clock: Callable[[], int],
+        enrolments: Mapping[MemberId, bytes] = MappingProxyType({}),
     ) -> Self:
         """Make a coalition's directory and open it for writing; one made before with the same charter is opened.
 
@@ -68,6 +78,7 @@ class CoalitionDirectory:
             log_key: the key that signs the ledger's heads; kept in a file that only its owner can read.
             data_key: the key of the data IDs (32 bytes); kept likewise.
             clock: milliseconds since 1970.
+            enrolments: the members' ``.pem`` files: whoever runs the service knows them by these.
 
         Raises:
             AgentError: the directory belongs to another charter.
@@ -87,13 +98,16 @@ class CoalitionDirectory:
         for name, secret in ((LOG_KEY, log_key.seed()), (DATA_KEY, data_key)):
             if not (path / name).exists():
                 write_whole(path / name, secret.hex().encode() + b"\n", mode=_SECRET)
+        for member, enrolment in enrolments.items():
+            make_folder(path / ENROLMENTS)
+            write_whole(path / ENROLMENTS / f"{member}.pem", enrolment)
         if not kept.exists():
             write_whole(kept, charter.encode())  # last: a directory with a charter is complete
         return cls._open(path, charter, clock, read_only=False)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open for reading, also while another process writes.
+    def open(cls, path: Path, *, writing: bool = False) -> Self:
+        """Open for reading, also while another process writes; or for writing, as one process may.
 
         Raises:
             UnreachableError: there is no coalition in this directory, or its ledger is not there.
@@ -116,7 +130,7 @@ class CoalitionDirectory:
             raise StorageError(
                 Code.LEDGER_FILE, f"{file} is no charter: {error.what}", remedy="restore it from a copy"
             ) from error
-        return cls._open(path, charter, lambda: time.time_ns() // 1_000_000, read_only=True)
+        return cls._open(path, charter, lambda: time.time_ns() // 1_000_000, read_only=not writing)
 
     @classmethod
     def _open(cls, path: Path, charter: ResolvedCharter, clock: Callable[[], int], *, read_only: bool) -> Self:
@@ -141,11 +155,19 @@ class CoalitionDirectory:
             The checkpoint that ends the record.
 
         Raises:
-            UnreachableError: the log's key is not here.
+            UnreachableError: neither the log's key nor a checkpoint that it has signed is here.
             StorageError: the log's key is not the charter's, or the file cannot be written.
+            MessageError: the checkpoint is damaged.
         """
         with writing(target) as stream:
-            return write_export(stream, self.charter.encode(), self.ledger, self.log_key())
+            return write_export(stream, self.charter.encode(), self.ledger, self._signed())
+
+    def _signed(self) -> Signer | Note:
+        if (self.path / LOG_KEY).exists() or not (self.path / NOTE).exists():
+            return self.log_key()
+        note = Note.parse(read_file(self.path / NOTE, EXPORT_NOTE_BYTES_MAX, ""))
+        note.check(PublicKey(self.charter.log_key))
+        return note
 
     def log_key(self) -> Signer:
         """The key that signs the ledger's heads; only the computer that runs the ledger has it.
@@ -158,6 +180,28 @@ class CoalitionDirectory:
         if signer.public != self.charter.log_key:
             raise StorageError(Code.KEY_FILE, f"{self.path / LOG_KEY} is not the key that the charter names")
         return signer
+
+    def roots(self, now: datetime) -> dict[MemberId, x509.Certificate]:
+        """Root certificate of each member, from the enrolments; only the computer that runs the service has them.
+
+        Args:
+            now: the time at which they must be valid, with its zone.
+
+        Raises:
+            UnreachableError: one is not here.
+            MessageError: one is damaged, or not valid now.
+            StorageError: one is not the charter's.
+        """
+        found = {}
+        for member in self.charter.members:
+            file = self.path / ENROLMENTS / f"{member.id}.pem"
+            enrolment = read_enrolment(
+                read_file(file, KEY_FILE_BYTES_MAX, f"put {member.id}'s .pem file there"), now, place=str(file)
+            )
+            if enrolment.certificate != member.certificate:
+                raise StorageError(Code.CERTIFICATE, f"{file} is not the enrolment that the charter names")
+            found[member.id] = enrolment.root
+        return found
 
     def data_key(self) -> bytes:
         """The key of the data IDs, 32 bytes.
@@ -195,7 +239,7 @@ class CoalitionDirectory:
 
 
 def _check_free(path: Path) -> None:
-    known = {CHARTER, DATA_KEY, LOG_KEY, LEDGER, *LEDGER_SIDE_FILES, OBJECTS}
+    known = {CHARTER, DATA_KEY, LOG_KEY, LEDGER, *LEDGER_SIDE_FILES, OBJECTS, ENROLMENTS}
     if (path / CHARTER).exists() or not path.is_dir():
         return
     names = {entry.name for entry in path.iterdir()}

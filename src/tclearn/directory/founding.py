@@ -10,11 +10,13 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tclearn.coalition.acceptance import wanted
 from tclearn.coalition.admission import admitted
 from tclearn.coalition.charter import Charter, read_charter
 from tclearn.coalition.evidence import Evidence
 from tclearn.coalition.faults import Faults
-from tclearn.coalition.resolve import check_global_test, check_parts, resolve
+from tclearn.coalition.resolve import check_global_test, check_parts, resolve, terms_of_privacy
+from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.terms import MemberRecord
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.directory.reading import read_file
@@ -28,7 +30,7 @@ from tclearn.learning.member import Inventory, MemberTrainer
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records, materialise
 from tclearn.learning.source import Factory, check_source, load_factory, source_digest
-from tclearn.learning.trainer import LocalData, Recipe, Task
+from tclearn.learning.trainer import LocalData, Recipe, Task, Trainer
 from tclearn.limits import CHARTER_BYTES_MAX, KEY_FILE_BYTES_MAX, PARAMETERS_BYTES_MAX
 
 T = TypeVar("T")
@@ -68,7 +70,8 @@ def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets,
     written = read_charter(_text(charter_file), str(charter_file), mistakes)
     sound = not mistakes
     mistakes.tried(lambda: _check_new(target))
-    members = _members(written.get("members", ()), charter_file.parent, now, mistakes)
+    paths = [charter_file.parent / name for name in written.get("members", ())]
+    members = _members(paths, now, mistakes)
     recipe = mistakes.tried(lambda: _recipe(written.get("trainer", Charter.trainer), site))
     rule = written.get("acceptance", Charter.acceptance)
     mistakes.tried(lambda: _extension("tclearn.acceptance", "[acceptance] rule", rule))
@@ -100,7 +103,14 @@ def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets,
         data_key=secrets.data,
     )
     return CoalitionDirectory.make(
-        target, resolved, log_key=log_key, data_key=secrets.data, clock=lambda: int(now.timestamp() * 1000)
+        target,
+        resolved,
+        log_key=log_key,
+        data_key=secrets.data,
+        clock=lambda: int(now.timestamp() * 1000),
+        enrolments={
+            member.id: read_file(path, KEY_FILE_BYTES_MAX, "") for member, path in zip(members, paths, strict=True)
+        },
     )
 
 
@@ -119,16 +129,19 @@ class DataCheck:
     block: int
 
 
-def check_data(coalition: CoalitionDirectory, site: SiteFile) -> DataCheck:
-    """Load a member's data and measure the newest model on them.
+def bound(charter: ResolvedCharter, site: SiteFile, data_key: bytes) -> Trainer:
+    """A member's trainer: its data and its model code, held against the charter.
+
+    Args:
+        charter: what the members agreed on.
+        site: where the member's data are.
+        data_key: the key of the data IDs, 32 bytes.
 
     Raises:
         CharterError: the model code here is not what the charter says.
         UsageError: ``site.toml`` is not usable.
         DataError: the data are not usable, or the global test set is another one.
-        StorageError: the newest model is not here.
     """
-    charter, state = coalition.charter, coalition.state
     factory = load_factory(charter.model.factory)
     check_source(factory, charter.model.source)
     records = _global_test(site)
@@ -145,11 +158,25 @@ def check_data(coalition: CoalitionDirectory, site: SiteFile) -> DataCheck:
         metric=charter.task.metric,
         global_test=records,
         local_share=charter.task.local_share_ppm,
-        data_key=coalition.data_key(),
+        data_key=data_key,
         step_search=charter.step_search,
+        wants=wanted(_extension("tclearn.acceptance", "[acceptance] rule", charter.acceptance.rule)),
+        privacy=charter.privacy,
     )
-    data = LocalData(site.source("data"), site.source("local_test"))
-    trainer = _recipe(charter.trainer, site).bind(task, data)
+    return _recipe(charter.trainer, site).bind(task, site.local_data())
+
+
+def check_data(coalition: CoalitionDirectory, site: SiteFile) -> DataCheck:
+    """Load a member's data and measure the newest model on them.
+
+    Raises:
+        CharterError: the model code here is not what the charter says.
+        UsageError: ``site.toml`` is not usable.
+        DataError: the data are not usable, or the global test set is another one.
+        StorageError: the newest model is not here.
+    """
+    charter, state = coalition.charter, coalition.state
+    trainer = bound(charter, site, coalition.data_key())
     newest = state.block(state.tip)
     if newest.locator is None:
         model = trainer.initial(charter.model.seed)
@@ -200,8 +227,8 @@ def _check_new(target: Path) -> None:
         raise UsageError(Code.USAGE, f"{target} {what}", expected="a new directory", remedy="name another with --dir")
 
 
-def _members(names: Iterable[str], folder: Path, now: datetime, mistakes: _Mistakes) -> list[MemberRecord] | None:
-    tried = [mistakes.tried(partial(_member, folder / name, now)) for name in names]
+def _members(paths: Iterable[Path], now: datetime, mistakes: _Mistakes) -> list[MemberRecord] | None:
+    tried = [mistakes.tried(partial(_member, path, now)) for path in paths]
     members = [member for member in tried if member is not None]
     return members if len(members) == len(tried) else None
 
@@ -228,6 +255,7 @@ def _initial(charter: Charter, recipe: Recipe, factory: Factory, records: Record
         local_share=charter.local_share_ppm,
         data_key=data_key,
         step_search=charter.steps_searched_on,
+        privacy=terms_of_privacy(charter),
     )
     return recipe.bind(task, LocalData(None)).initial(charter.seed)
 

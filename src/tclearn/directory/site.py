@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -13,10 +13,19 @@ from tclearn.coalition.faults import did_you_mean, shown
 from tclearn.directory.reading import read_file
 from tclearn.errors import CharterError, Code, UsageError
 from tclearn.learning.source import load_factory
+from tclearn.learning.trainer import LocalData
 from tclearn.limits import CHARTER_BYTES_MAX
 
 _WORDS: Final[Mapping[type, str]] = {str: "text, in quotation marks", int: "a whole number"}
-_TYPES: Final[Mapping[str, type]] = {"data": str, "global_test": str, "local_test": str, "device": str, "threads": int}
+_TYPES: Final[Mapping[str, type]] = {
+    "data": str,
+    "global_test": str,
+    "local_test": str,
+    "hidden_test": str,
+    "hidden_parts": int,
+    "device": str,
+    "threads": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,8 @@ class SiteFile:
         data: ``"module:callable"`` that gives the training data; ``None``: it only validates.
         global_test: ``"module:callable"`` that gives the global test set.
         local_test: ``"module:callable"`` that gives a local test set; ``None``: it grows from contributions.
+        hidden_test: ``"module:callable"`` that gives test records to be kept hidden, part by part; ``None``: none.
+        hidden_parts: into how many parts they are divided.
         device: where to compute, as the trainer takes it.
         threads: CPU threads of the trainer.
         path: the file that says so, for messages.
@@ -35,6 +46,8 @@ class SiteFile:
     data: str | None = None
     global_test: str | None = None
     local_test: str | None = None
+    hidden_test: str | None = None
+    hidden_parts: int | None = None
     device: str | None = None
     threads: int | None = None
     path: Path = Path("site.toml")
@@ -71,13 +84,22 @@ class SiteFile:
         return cls(**values, path=path)
 
     def source(self, key: str) -> Any:
-        """The callable behind ``data``, ``global_test`` or ``local_test``; ``None`` where the key is not given.
+        """The callable behind a key that names one (``data``, ``global_test``, …); ``None`` where it is not given.
 
         Raises:
             UsageError: it cannot be imported.
         """
         reference = getattr(self, key)
         return None if reference is None else load_source(reference, f"{self.path}: {key}")
+
+    def local_data(self) -> LocalData:
+        """What the member brings.
+
+        Raises:
+            UsageError: a callable cannot be imported.
+        """
+        data = LocalData(self.source("data"), self.source("local_test"), hidden_test=self.source("hidden_test"))
+        return data if self.hidden_parts is None else replace(data, hidden_parts=self.hidden_parts)
 
     def options(self) -> dict[str, Any]:
         """What of this a trainer is made with."""

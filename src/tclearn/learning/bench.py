@@ -8,7 +8,8 @@ from typing import Final
 
 from tclearn.errors import CharterError, Code
 from tclearn.learning.contribution import MILLION
-from tclearn.learning.data_ids import data_ids
+from tclearn.learning.data_ids import ids_of
+from tclearn.learning.id_source import IdSource, KeyedIds
 from tclearn.learning.measurement import Learner, TestSet
 from tclearn.learning.member import COMPUTING, MemberTrainer
 from tclearn.learning.metrics import check_metric
@@ -30,7 +31,7 @@ class Bench:
     """
 
     def __init__(self) -> None:
-        self._tasks: OrderedDict[tuple[object, ...], tuple[Task, Learner, TestSet, dict[bytes, frozenset[DataId]]]]
+        self._tasks: OrderedDict[tuple[object, ...], tuple[Task, Learner, TestSet, dict[IdSource, frozenset[DataId]]]]
         self._tasks = OrderedDict()
 
     def bind(self, task: Task, data: LocalData, make: MakeLearner) -> MemberTrainer:
@@ -56,6 +57,7 @@ class Bench:
                     self._tasks.popitem(last=False)
             self._tasks.move_to_end(key)
             _, learner, global_test, global_ids = self._tasks[key]
-            if task.data_key not in global_ids:
-                global_ids[task.data_key] = frozenset(data_ids(global_test.records, task.data_key))
-            return MemberTrainer(task, data, learner, global_test, global_ids[task.data_key])
+            source = data.ids or KeyedIds(task.data_key)
+            if source not in global_ids:
+                global_ids[source] = frozenset(ids_of(global_test.records, source))
+            return MemberTrainer(task, data, learner, global_test, global_ids[source])

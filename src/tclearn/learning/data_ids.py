@@ -12,17 +12,16 @@ records in another order are another data set.
 
 from __future__ import annotations
 
-import hmac
 from typing import Any, Final
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from tclearn.coalition.block import ID_BYTES
 from tclearn.encoding import Digest
 from tclearn.errors import Code, UsageError
 from tclearn.learning.canonical import array_head
+from tclearn.learning.id_source import IdSource, KeyedIds
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import DataId
 
@@ -51,7 +50,17 @@ def data_ids(records: Records, key: bytes) -> list[DataId]:
         records: the records.
         key: the coalition's data key (32 bytes).
     """
-    return [hmac.digest(key, digest, "sha256")[:ID_BYTES] for digest in record_digests(records)]
+    return ids_of(records, KeyedIds(key))
+
+
+def ids_of(records: Records, source: IdSource) -> list[DataId]:
+    """The data ID of each record, in order.
+
+    Args:
+        records: the records.
+        source: where the IDs come from.
+    """
+    return source.ids(record_digests(records))
 
 
 def data_set_digest(records: Records) -> Digest:

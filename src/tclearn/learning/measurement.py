@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tclearn.coalition.evidence import ClassCounts
+from tclearn.coalition.privacy import PrivacyEvent
+from tclearn.coalition.terms import PrivacyTerms
 from tclearn.encoding import Digest
+from tclearn.errors import Code, DataError
 from tclearn.learning import metrics
+from tclearn.learning.data_ids import data_set_digest
 from tclearn.learning.metrics import Score
+from tclearn.learning.noise import Noise
 from tclearn.learning.parameters import Layout, Parameters
 from tclearn.learning.records import Records
 
 _SCORES_KEPT: Final = 64
+_SETS_KEPT: Final = 2
 
 
 class Learner(Protocol):
@@ -54,6 +60,45 @@ class Learner(Protocol):
         """The parameters in the framework's form."""
 
 
+@runtime_checkable
+class PrivateLearner(Learner, Protocol):
+    """A learner that can train with differential privacy by example."""
+
+    def check_private(self) -> None:
+        """Whether the model can be trained so.
+
+        Raises:
+            CharterError: it cannot; the message says why.
+            UsageError: a package is missing.
+        """
+
+    def fit_private(
+        self,
+        start: Parameters,
+        prepared: Any,
+        seed: int,
+        hyperparameters: Mapping[str, int],
+        terms: PrivacyTerms,
+        noise: Noise,
+    ) -> tuple[Parameters, PrivacyEvent]:
+        """Train from ``start`` with clipped gradients and noise.
+
+        Args:
+            start: as for ``fit``.
+            prepared: as for ``fit``.
+            seed: fixes what needs no secrecy.
+            hyperparameters: as for ``fit``.
+            terms: the charter's.
+            noise: which records a step takes, and what is added.
+
+        Returns:
+            The parameters, and what was done.
+
+        Raises:
+            DataError: training fails.
+        """
+
+
 class TestSet:
     """Records to test on. The scores of models measured lately are kept, by their digests.
 
@@ -76,6 +121,7 @@ class TestSet:
         self._prepared = learner.prepare(records, what)
         self._targets = learner.targets(records)
         self._scores: OrderedDict[Digest, Score | None] = OrderedDict()
+        self._beside: OrderedDict[Digest, TestSet] = OrderedDict()
 
     def score(self, parameters: Parameters) -> Score | None:
         """What a model reaches; 0 when its parameters or outputs are not finite.
@@ -98,6 +144,30 @@ class TestSet:
     def by_class(self, reference: Score, candidate: Score) -> tuple[ClassCounts, ...] | None:
         """Two scores on these records, class by class; ``None`` where the metric has no classes."""
         return metrics.by_class(reference, candidate, self._targets)
+
+    def beside(self, records: Records, what: str) -> TestSet:
+        """A test set of other records for the same model and metric; the last few are kept, by their digests.
+
+        Raises:
+            DataError: they have another form than these, or the model cannot take them.
+        """
+        for name, own, other in (
+            ("inputs", self.records.inputs, records.inputs),
+            ("targets", self.records.targets, records.targets),
+        ):
+            if own.shape[1:] != other.shape[1:]:
+                raise DataError(
+                    Code.DATA_SHAPE,
+                    f"{what} has {name} of shape {other.shape[1:]}",
+                    expected=f"{own.shape[1:]}, as the global test set",
+                )
+        digest = data_set_digest(records)
+        if digest not in self._beside:
+            self._beside[digest] = TestSet(self._learner, records, self._metric, what)
+            if len(self._beside) > _SETS_KEPT:
+                self._beside.popitem(last=False)
+        self._beside.move_to_end(digest)
+        return self._beside[digest]
 
     def _measured(self, parameters: Parameters) -> Score | None:
         parameters.check(self._learner.layout)

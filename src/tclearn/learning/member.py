@@ -8,18 +8,23 @@ thread counts for the whole of it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from tclearn.coalition.evidence import CLASSES, Evidence
-from tclearn.errors import Code, DataError
+from tclearn.coalition.evidence import CLASSES, Evidence, Paired
+from tclearn.coalition.privacy import EXAMPLE, PrivacyEvent
+from tclearn.errors import Code, DataError, UsageError
 from tclearn.learning.contribution import Holding, Portion
-from tclearn.learning.data_ids import data_ids
-from tclearn.learning.measurement import Learner, TestSet
+from tclearn.learning.data_ids import ids_of
+from tclearn.learning.hidden import divide, without
+from tclearn.learning.id_source import KeyedIds
+from tclearn.learning.measurement import Learner, PrivateLearner, TestSet
+from tclearn.learning.noise import Noise
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records, ask, is_asked, materialise
+from tclearn.learning.selective import shared
 from tclearn.learning.step_search import search_step
 from tclearn.learning.trainer import Contribution, DataId, LocalData, Task, Work
 
@@ -27,6 +32,7 @@ COMPUTING: Final = threading.RLock()
 """Held by whoever computes."""
 _LOCAL: Final = "the local test set"
 _TRAINING: Final = "the training data"
+_HIDDEN: Final = "the hidden test set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Inventory:
         used: of the others, those that count on the ledger already.
         next_trained: records that the next contribution would train on.
         next_put_aside: records that it would put aside.
+        hidden: records of the hidden test set.
     """
 
     records: int
@@ -48,6 +55,7 @@ class Inventory:
     used: int
     next_trained: int
     next_put_aside: int
+    hidden: int = 0
 
 
 class MemberTrainer:
@@ -61,7 +69,9 @@ class MemberTrainer:
         global_ids: data IDs of the records of G.
 
     Raises:
+        CharterError: the model cannot be trained with the privacy that the task asks for.
         DataError: the data cannot be read, or the model cannot take them.
+        UsageError: the trainer cannot train with it.
     """
 
     def __init__(
@@ -71,13 +81,20 @@ class MemberTrainer:
         self._data = data
         self._learner = learner
         self._global_test = global_test
+        self._source = data.ids or KeyedIds(task.data_key)
         self._test_ids = global_ids
         self._own_test: TestSet | None = None
         self._share = task.local_share
         if data.local_test is not None:
             self._own_test = self._test_set(materialise(data.local_test, _LOCAL), _LOCAL)
-            self._test_ids = global_ids | set(data_ids(self._own_test.records, task.data_key))
+            self._test_ids = global_ids | set(ids_of(self._own_test.records, self._source))
             self._share = 0
+        self._hidden = self._read_hidden()
+        if self._hidden is not None:
+            divide(self._hidden, data.hidden_parts)
+            self._test_ids |= set(ids_of(self._hidden, self._source))
+        if task.privacy is not None and task.privacy.mechanism == EXAMPLE:
+            _private(learner).check_private()
         self._records: Records | None = None
         self._holding = Holding((), 0, 0)
         self._grown: tuple[tuple[int, ...], TestSet] | None = None
@@ -106,10 +123,10 @@ class MemberTrainer:
             if portion is None or self._records is None:
                 return None
             prepared = self._learner.prepare(self._records.take(portion.trained), _TRAINING)
-            parameters = self._learner.fit(start, prepared, work.seed, work.hyperparameters)
+            parameters, done = self._fitted(start, prepared, work)
             if self._task.step_search != "none":
                 parameters, _ = search_step(start, parameters, self._searched_on(portion, work.used))
-            return Contribution(parameters, portion.data_ids, len(portion.put_aside))
+            return Contribution(parameters, portion.data_ids, len(portion.put_aside), done)
 
     def measure(self, reference: Parameters, candidate: Parameters, used: Container[DataId]) -> Evidence:
         """Measure both models on G and on L.
@@ -139,6 +156,39 @@ class MemberTrainer:
                 classes=self._global_test.by_class(first, second) if CLASSES in self._task.wants else None,
             )
 
+    def hidden_parts(self, earlier: Sequence[Records]) -> Sequence[Records]:
+        """See ``HiddenTests.hidden_parts``; records of G, and those that were held for training, are left out.
+
+        Raises:
+            DataError: the data cannot be read, or are too large for so many parts.
+        """
+        with COMPUTING:
+            if is_asked(self._data.hidden_test):
+                self._hidden = self._read_hidden()
+            known = [self._global_test.records, *earlier]
+            fresh = without(self._hidden, known) if self._hidden is not None else None
+            if fresh is None:
+                return ()
+            held = {data_id for data_id, _, _ in self._holding.entries}
+            ids = ids_of(fresh, self._source)
+            chosen = fresh.take([place for place, data_id in enumerate(ids) if data_id not in held])
+            self._test_ids |= set(ids) - held
+            return divide(chosen, self._data.hidden_parts) if len(chosen) else ()
+
+    def compare(self, reference: Parameters, candidate: Parameters, records: Records) -> Paired | None:
+        """See ``HiddenTests.compare``.
+
+        Raises:
+            ParametersError: one of the models is not of this task.
+        """
+        with COMPUTING:
+            try:
+                part = self._global_test.beside(records, _HIDDEN)
+                first, second = part.score(reference), part.score(candidate)
+            except DataError:  # another member's records: whatever is wrong with them is no fault of ours
+                return None
+            return first.paired(second) if first and second else None
+
     def model(self, parameters: Parameters) -> Any:
         """The parameters in the framework's form; a copy."""
         with COMPUTING:
@@ -163,7 +213,26 @@ class MemberTrainer:
                 used=len(held.used(used)),
                 next_trained=len(portion.trained),
                 next_put_aside=len(portion.put_aside),
+                hidden=len(self._hidden) if self._hidden else 0,
             )
+
+    def _read_hidden(self) -> Records | None:
+        given = ask(self._data.hidden_test, _HIDDEN)
+        if given is None:
+            return None
+        records = materialise(given, _HIDDEN)
+        self._global_test.beside(records, _HIDDEN)
+        return records
+
+    def _fitted(self, start: Parameters, prepared: Any, work: Work) -> tuple[Parameters, PrivacyEvent | None]:
+        terms, learner = self._task.privacy, self._learner
+        if terms is None:
+            return learner.fit(start, prepared, work.seed, work.hyperparameters), None
+        noise = Noise.seeded(work.seed, terms.mechanism) if self._task.seeded_noise else Noise.of_system()
+        if terms.mechanism == EXAMPLE:
+            # The order of training may come from the seed; what hides the records may not.
+            return _private(learner).fit_private(start, prepared, work.seed, work.hyperparameters, terms, noise)
+        return shared(start, learner.fit(start, prepared, work.seed, work.hyperparameters), terms, noise)
 
     def _read(self, used: Container[DataId]) -> None:
         given = ask(self._data.training, _TRAINING)
@@ -175,7 +244,7 @@ class MemberTrainer:
         records = materialise(given, _TRAINING)
         if self._records is not None and records.same_as(self._records):
             return
-        holding = Holding.of(data_ids(records, self._task.data_key), self._share, self._test_ids)
+        holding = Holding.of(ids_of(records, self._source), self._share, self._test_ids)
         if not holding.entries:
             raise DataError(
                 Code.DATA_SHAPE,
@@ -223,3 +292,14 @@ class MemberTrainer:
 
     def _test_set(self, records: Records, what: str) -> TestSet:
         return TestSet(self._learner, records, self._task.metric, what)
+
+
+def _private(learner: Learner) -> PrivateLearner:
+    if not isinstance(learner, PrivateLearner):
+        raise UsageError(
+            Code.USAGE,
+            "the charter asks for privacy by example, and the trainer cannot clip the gradients of single records",
+            expected="TorchTrainer, or another trainer that can",
+            remedy='choose the mechanism "shokri", or none',
+        )
+    return learner

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from tclearn.coalition.evidence import Evidence
+from tclearn.coalition.evidence import Evidence, Paired
+from tclearn.coalition.privacy import PrivacyEvent
+from tclearn.coalition.terms import PrivacyTerms
+from tclearn.learning.id_source import IdSource
 from tclearn.learning.parameters import Parameters
+from tclearn.learning.records import Records
 
 DataId = bytes
-"""16 bytes that name a record without showing it (HMAC-SHA256 under the coalition's key, cut)."""
+"""16 bytes that name a record without showing it; see ``tclearn.learning.id_source``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,13 @@ class Contribution:
         parameters: the candidate model M_{i+1}.
         data_ids: IDs of every record of this contribution, trained on or put aside, ascending, all different.
         set_aside: how many of them were put aside into the local test set L and not trained on.
+        privacy: what was done to keep the records private, where the task asks for it.
     """
 
     parameters: Parameters
     data_ids: tuple[DataId, ...]
     set_aside: int
+    privacy: PrivacyEvent | None = None
 
 
 class Trainer(Protocol):
@@ -55,11 +61,32 @@ class Trainer(Protocol):
     def measure(self, reference: Parameters, candidate: Parameters, used: Container[DataId]) -> Evidence:
         """Measure both models on G and on this member's L (its put-aside records whose IDs are in ``used``).
 
-        The increment itself (``Evidence.step``) is not the trainer's to measure.
+        The increment itself (``Evidence.step``) and hidden parts (``HiddenTests``) are measured elsewhere.
         """
 
     def model(self, parameters: Parameters) -> Any:
         """The parameters in the form the user's framework takes (a state dict, a fitted estimator)."""
+
+
+@runtime_checkable
+class HiddenTests(Protocol):
+    """What a trainer has besides where it can bring and measure hidden parts; without it there are none."""
+
+    def hidden_parts(self, earlier: Sequence[Records]) -> Sequence[Records]:
+        """Test records that nobody has seen, divided into parts; none where there is nothing new.
+
+        The same records give the same parts.
+
+        Args:
+            earlier: this member's parts that were shown before, to be left out.
+        """
+
+    def compare(self, reference: Parameters, candidate: Parameters, records: Records) -> Paired | None:
+        """Measure both models on records that another member has shown.
+
+        Returns:
+            ``None`` where that cannot be done: records of another form than G, or for which the metric is not defined.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,8 @@ class Task:
         step_search: where M + a·Δ is tried for a in {1, .6, .35, .2} before proposing: ``"own"`` (the member's own
             hold-out), ``"global"`` (G) or ``"none"``.
         wants: what the acceptance rule wants to have measured besides both performances.
+        privacy: the charter's mechanism of differential privacy; ``None``: there is none.
+        seeded_noise: the noise comes from the seed of the work, for simulations; else from the operating system.
     """
 
     model: Callable[..., Any]
@@ -86,6 +115,8 @@ class Task:
     data_key: bytes = field(default=bytes(32), repr=False)
     step_search: str = "own"
     wants: frozenset[str] = frozenset()
+    privacy: PrivacyTerms | None = None
+    seeded_noise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +127,18 @@ class LocalData:
         training: its data set, or a callable that gives it, asked anew at each invitation; ``None``: validates only.
         local_test: a local test set of its own; ``None``: L grows from what contributions put aside.
         contributions: into how many contributions the records now at hand are divided.
+        hidden_test: test records that nobody else has, kept hidden until they are shown part by part, where the
+            acceptance rule looks at such parts; or a callable that gives them. They are not trained on.
+        hidden_parts: into how many parts these are divided; each is used once.
+        ids: where data IDs come from; ``None``: the task's data key.
     """
 
     training: Any
     local_test: Any = None
     contributions: int = 1
+    hidden_test: Any = None
+    hidden_parts: int = 8
+    ids: IdSource | None = None
 
 
 class Recipe(Protocol):

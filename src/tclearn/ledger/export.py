@@ -27,14 +27,15 @@ _PAIR: Final = 0x82
 _RESULTS_START: Final = b"\x58\x20"
 
 
-def write_export(stream: BinaryIO, charter: bytes, log: Log, key: Signer) -> Note:
+def write_export(stream: BinaryIO, charter: bytes, log: Log, key: Signer | Note) -> Note:
     """Write everything logged so far; entries that arrive meanwhile are left out.
 
     Args:
         stream: where to; the caller makes it durable.
         charter: the charter's canonical bytes.
         log: the ledger.
-        key: the log's own key.
+        key: the log's own key; or, where only a copy of the log is at hand, a checkpoint of it that the key has signed,
+            with which the record then ends.
 
     Returns:
         The signed checkpoint, the file's last item.
@@ -48,12 +49,12 @@ def write_export(stream: BinaryIO, charter: bytes, log: Log, key: Signer) -> Not
             "the charter to be exported is not the one of this ledger",
             expected=f"the charter with digest {log.coalition.hex()}",
         )
-    size = len(log)
+    size = key.head.size if isinstance(key, Note) else len(log)
     stream.write(_START + head(_BYTES, len(charter)) + charter)
     for item in log.entries(0, size):
         entry = item.entry.encode()
         stream.write(b"".join([b"\x82", head(_BYTES, len(entry)), entry, _RESULTS_START, item.results]))
-    note = sign(key, log.coalition, log.head(size))
+    note = key if isinstance(key, Note) else sign(key, log.coalition, log.head(size))
     text = note.encode()
     stream.write(head(_TEXT, len(text)) + text)
     return note

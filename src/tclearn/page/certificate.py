@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import shlex
 
-from tclearn.coalition.block import DOMAIN, GENESIS, REVERT, Block
+from tclearn.coalition.block import DOMAIN, REVERT, Block
 from tclearn.coalition.evidence import MILLION, Paired
+from tclearn.coalition.hidden import Hidden
+from tclearn.coalition.privacy import epsilon_text, event_text
 from tclearn.coalition.quorum import quorum
 from tclearn.encoding import encode
 from tclearn.page import text
@@ -16,6 +18,7 @@ from tclearn.page.summary import Summary
 from tclearn.page.tables import facts as listed
 from tclearn.page.tables import fold, heading, link, number, row, table
 from tclearn.page.votes import total, vote_glyph
+from tclearn.protocols.tclearn.history import why_back
 from tclearn.protocols.tclearn.records import ChainedBlock
 
 
@@ -35,7 +38,7 @@ def certificate(facts: Facts, chained: ChainedBlock, summary: Summary) -> Html:
 def _summary(facts: Facts, block: Block) -> list[Child]:
     step = facts.step_of_block(block.index)
     result = block.performance
-    said = [block.kind if block.kind == GENESIS else block.contributor or ""]
+    said = [block.contributor or block.kind]
     if result:
         said.append(f"{result.candidate / result.scale:.4f}")
     if step:
@@ -56,13 +59,20 @@ def _fields(facts: Facts, chained: ChainedBlock) -> list[tuple[Child, Child]]:
         ("Time", f"{text.moment(block.time_ms)} ({block.time_ms} ms)" if block.index else "0: before the first entry"),
         ("Parameters digest", text.hexadecimal(block.parameters)),
         ("Locator", text.hexadecimal(block.locator) if block.locator else "none: M₀, which every member draws itself"),
-        ("Asked for by" if block.kind == REVERT else "Contributor", block.contributor or text.NONE),
+        ("Asked for by" if block.kind == REVERT else "Contributor", block.contributor or _nobody(block)),
         ("Samples", f"{text.whole(block.samples)}, of which {text.whole(block.set_aside)} put aside for its L"),
         ("Root of data IDs", text.hexadecimal(block.data_ids)),
         ("Hyper-parameters", hyperparameters(block.hyperparameters)),
         ("Performance on G", _performance(block)),
         ("Best so far", link(f"block {block.best}", f"#block-{block.best}")),
     ]
+    if block.privacy is not None:
+        if block.privacy.event is not None:
+            fields.append(("Privacy", event_text(block.privacy.event)))
+        spent = (f"{member} {epsilon_text(block.privacy.epsilons[member])}" for member in facts.members)
+        fields.append(("ε spent so far", ", ".join(spent)))
+    if block.hidden is not None:
+        fields += _hidden(block.hidden)
     if block.reverts is not None:
         fields.append(("Restores", link(f"block {block.reverts}", f"#block-{block.reverts}")))
     fields += [
@@ -71,6 +81,26 @@ def _fields(facts: Facts, chained: ChainedBlock) -> list[tuple[Child, Child]]:
         ("Digest of members", text.hexadecimal(block.members)),
         ("Ledger entries", _entries(facts, chained)),
     ]
+    return fields
+
+
+def _nobody(block: Block) -> str:
+    return f"nobody: {why_back(block)}" if block.kind == REVERT else text.NONE
+
+
+def _hidden(hidden: Hidden) -> list[tuple[Child, Child]]:
+    fields: list[tuple[Child, Child]] = []
+    if hidden.part is not None:
+        part = hidden.part
+        words = (
+            f"part {part.number} of {part.keeper}, {text.plural(part.n, 'record')}: {text.paired(hidden.performance)}"
+        )
+        fields += [("Hidden part", words), ("Its records", text.hexadecimal(part.records))]
+    if hidden.drift is not None:
+        drift = f"{text.paired(hidden.drift)}, the best model {text.paired(hidden.drift, 'reference')}"
+        fields.append(("Model before, on hidden parts", drift))
+    if hidden.missing:
+        fields.append(("Showed no hidden part", ", ".join(hidden.missing)))
     return fields
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from tclearn.coalition.draw import committee_size
+from tclearn.coalition.privacy import EXAMPLE, delta_text
 from tclearn.coalition.quorum import faulty_max, quorum
+from tclearn.coalition.terms import PrivacyTerms
 from tclearn.page import text
 from tclearn.page.certificate import hyperparameter, hyperparameters
 from tclearn.page.facts import Facts
@@ -24,6 +26,8 @@ _SEARCHES = {
     "global": "shorter steps may be tried on the global test set",
     "none": "none",
 }
+
+_SELECTIONS = {"random": "at random above", "largest": "by size"}
 
 
 def charter(facts: Facts) -> Html:
@@ -127,12 +131,30 @@ def _training(facts: Facts) -> list[tuple[Child, Child]]:
     reverts = charter.governance.may_propose_revert
     return [
         *pairs,
+        *_privacy(charter.privacy),
         ("Step search", _SEARCHES[charter.step_search]),
         ("May be changed", ", ".join(charter.governance.may_change) or "nothing"),
         ("May ask for a revert", join(reverts, ", ") if reverts else "any member"),
         ("Key of the data IDs", ["digest ", text.hexadecimal(charter.data_key)]),
         ("Log key", text.hexadecimal(charter.log_key)),
     ]
+
+
+def _privacy(terms: PrivacyTerms | None) -> list[tuple[Child, Child]]:
+    if terms is None:
+        return []
+    clip, budget = text.ppm(terms.clip_ppm), ""
+    if terms.epsilon_max_ppm is not None:
+        budget = f"; budget of each member: ε {text.ppm(terms.epsilon_max_ppm)}"
+    if terms.mechanism == EXAMPLE:
+        words = f"by example (DP-SGD): gradients of single records clipped to {clip}, Gaussian noise "
+        words += f"{text.ppm(terms.noise_ppm or 0)} × that{budget} at δ {delta_text(terms.delta_ppt or 0)}"
+    else:
+        words = f"selective sharing: at most {text.ppm(terms.share_ppm or 0)} of the parameters, changes clipped to "
+        words += f"{clip}, chosen {_SELECTIONS.get(terms.selection or '', '')}"
+        words += f" {text.ppm(terms.threshold_ppm)}" if terms.threshold_ppm is not None else ""
+        words += f", ε {text.ppm(terms.epsilon_ppm or 0)} for each parameter{budget}; not private by example"
+    return [("Privacy", words)]
 
 
 def _changes(facts: Facts) -> Html | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tclearn.coalition.block import INCREMENT
 from tclearn.coalition.evidence import MILLION
+from tclearn.coalition.privacy import epsilon_text
+from tclearn.coalition.terms import PrivacyTerms
 from tclearn.encoding import MemberId
 from tclearn.page import text
 from tclearn.page.charts import scale_floor
@@ -95,6 +97,8 @@ def members(facts: Facts) -> Html:
         "strength": "S after the newest block",
     }
     head += [heading(name, "num", title) for name, title in columns.items()]
+    if facts.charter.privacy is not None:
+        head.append(heading("ε spent", "num", _budget(facts.charter.privacy)))
     if any(facts.local.values()):
         head.append(heading("on its L", "spark-head", "performance on its local test set, block by block"))
     most = max([*facts.tip.block.contributions.values(), 1])
@@ -120,9 +124,19 @@ def _row(facts: Facts, tally: Tally, most: int) -> Html:
         number(tally.endorsed),
         number(f"{strength:.4f}"),
     ]
+    epsilon = facts.state.epsilon_ppm(tally.member)
+    if epsilon is not None:
+        cells.append(number(epsilon_text(epsilon)))
     if any(facts.local.values()):
         cells.append(_local(facts, tally.member))
     return row(el("span", text.short(tally.member, 30), title=tally.member), *cells)
+
+
+def _budget(terms: PrivacyTerms) -> str:
+    words = "composed over everything that it offered, accepted or not"
+    if terms.epsilon_max_ppm is not None:
+        words += f"; the budget is {text.ppm(terms.epsilon_max_ppm)}"
+    return words
 
 
 def _blame(count: int) -> Html:

@@ -121,13 +121,19 @@ def _compared(facts: Facts, centralised: float) -> str:
 
 
 def _under_way(facts: Facts) -> Html | None:
-    phases = {"proposed": "announced", "testing": "being tested", "revealing": "verdicts being shown"}
+    phases = {
+        "proposed": "announced",
+        "showing": "a hidden part is asked for",
+        "testing": "being tested",
+        "revealing": "verdicts being shown",
+    }
     open_steps = [step for step in facts.steps if step.status in OPEN]
     words = [f"a candidate of {step.member} ({phases[step.status]})" for step in open_steps]
     words += [f"the block of {step.member}, decided but not sealed" for step in facts.steps if step.status == PENDING]
     pending = facts.state.pending
     if isinstance(pending, PendingRevert):
-        words.append(f"a revert, approved as block {pending.height}, not sealed yet")
+        decided = "approved" if pending.change else "decided by hidden parts"
+        words.append(f"a revert, {decided} as block {pending.height}, not sealed yet")
     return el("p", f"Still under way: {'; '.join(words)}.", class_="under-way") if words else None
 
 

@@ -49,7 +49,7 @@ def _global_line(facts: Facts) -> Line:
     for chained in facts.blocks[1:]:
         block, result = chained.block, chained.block.performance
         if result is not None:
-            title = f"G after block {block.index}, {block.contributor}: {text.paired(result)}"
+            title = f"G after block {block.index}, {block.contributor or 'a revert'}: {text.paired(result)}"
             points.append(Point(block.index, result.candidate / result.scale, title, f"#block-{block.index}"))
     return Line("G, global", tuple(points), "main")
 

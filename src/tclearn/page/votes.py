@@ -85,7 +85,7 @@ def _row(facts: Facts, step: Step) -> Html:
     elsewhere = step.block is None and step.status not in OPEN and step.status != PENDING
     return row(
         link(step.block, anchor) if step.block is not None else text.NONE,
-        text.short(step.member, 24),
+        text.short(step.member or text.NONE, 24),
         number(text.share(step.performance)),
         number(total(step)),
         el("td", link(words, anchor) if elsewhere else words, class_=f"outcome {outcome}"),
@@ -109,6 +109,8 @@ def _cell(step: Step, member: MemberId, ballot: Ballot | None) -> Html:
         words += f", on L {ballot.on_local:.4f} ({text.plural(ballot.local_n, 'record')})"
     elif ballot.on_global is not None and ballot.local_n == 0:
         words += ", nothing published on L"
+    if ballot.on_hidden is not None:
+        words += f", on the hidden part {ballot.on_hidden:.4f}"
     if ballot.deviating:
         words += " · deviates from the agreed result on G"
     return el("td", _GLYPHS[shown], class_=f"vote {shown}{' deviating' if ballot.deviating else ''}", title=words)

@@ -14,6 +14,7 @@ from tclearn.protocols.tclearn.adversaries import (
     FalseResults,
     FlippedLabels,
     Lazy,
+    Memorised,
     NearCopy,
     Noise,
     Poisoned,
@@ -32,20 +33,20 @@ class Kind:
     Attributes:
         words: what the member does.
         wrapper: what its trainer is wrapped in, if in anything.
-        poison: what is done to its records, given the number of classes, if anything.
+        poison: what is done to its records, given the number of classes and G, if anything.
         copies: whether it holds another member's records.
     """
 
     words: str
     wrapper: Callable[[Trainer], Trainer] | None = None
-    poison: Callable[[int], Callable[[Records], Records]] | None = None
+    poison: Callable[[int, Records], Callable[[Records], Records]] | None = None
     copies: bool = False
 
 
 LABEL_FLIP: Final = "label-flip"
 DUPLICATE: Final = "duplicate"
 KINDS: Final[Mapping[str, Kind]] = {
-    LABEL_FLIP: Kind("class c is called C - 1 - c", poison=FlippedLabels),
+    LABEL_FLIP: Kind("class c is called C - 1 - c", poison=lambda c, _: FlippedLabels(c)),
     "sign-flip": Kind("M - Δ instead of M + Δ", SignFlip),
     "noise": Kind("Gaussian noise on every weight", Noise),
     DUPLICATE: Kind("another member's records", Reuse, copies=True),
@@ -53,8 +54,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "near-copy": Kind("the same with a trace of noise: no work, and a place in the chain", NearCopy),
     "earlier-model": Kind("the model of its own first turn, with a trace of noise", EarlierModel),
     "lazy": Kind("one epoch, whatever the charter asks for", Lazy),
-    "relabel": Kind("the last class is called by the first one's name", Poisoned, lambda c: TargetedClass(c - 1, 0)),
-    "backdoor": Kind("half of its records get a mark and are called class 0", Poisoned, lambda _: Trigger(0)),
+    "relabel": Kind("the last class is called by the first one's name", Poisoned, lambda c, _: TargetedClass(c - 1, 0)),
+    "backdoor": Kind("half of its records get a mark and are called class 0", Poisoned, lambda *_: Trigger(0)),
+    "memorise": Kind("G is learnt by heart, and everything else wrong", Poisoned, lambda c, g: Memorised(g, c)),
     "false-results": Kind("votes against everything", FalseResults),
 }
 
@@ -91,11 +93,11 @@ class Attack:
     def __str__(self) -> str:
         return f"{self.kind}@{self.member}"
 
-    def data(self, own: Records, victim: Records, classes: int) -> Records:
-        """The records that the member uses, given its own and those of the member it copies."""
+    def data(self, own: Records, victim: Records, classes: int, global_test: Records) -> Records:
+        """The records that the member uses, given its own, those of the member it copies, and G."""
         kind = KINDS[self.kind]
         held = victim if kind.copies else own
-        return kind.poison(classes)(held) if kind.poison else held
+        return kind.poison(classes, global_test)(held) if kind.poison else held
 
     @property
     def wrapper(self) -> Callable[[Trainer], Trainer] | None:

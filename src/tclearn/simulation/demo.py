@@ -37,8 +37,11 @@ from tclearn.simulation.tasks import TASKS
 
 __all__ = ["Demo", "DemoOptions", "DemoResult", "revert_demo"]
 
+SERVICE: Final = "service"
+"""In a demonstration over a network: the coalition's directory, as whoever runs the service has it."""
 _OWN: Final = (
     CAST,
+    SERVICE,
     EXPORT,
     MODEL,
     REPORT,
@@ -93,26 +96,13 @@ class Demo:
         if resume:
             options = DemoOptions.interrupted(directory).resumed_as(options)
         options.check()
-        names, attacks = options.names, options.misbehaving
-        task = TASKS[options.dataset]
         load_extension("tclearn.acceptance", options.rule)  # it is installed, or nothing is touched
-        dataset = load(task.dataset)
-        parts = partition(dataset, names, options.seed)
-        recipe = task.recipe()
-        held = _alone(directory)
-        _make_directory(directory, options, resume=resume)
-        blocks = task.blocks if options.blocks is None else options.blocks
-        setting = Setting(
-            charter=task.charter(options.rule, options.lambda_, blocks),
-            members=_with_attacks(parts, attacks, dataset.classes),
-            global_test=dataset.test,
-            trainer=recipe,
-            seed=options.seed,
-            adversaries={attack.member: wrap for attack in attacks if (wrap := attack.wrapper)},
-            contributions=math.ceil(blocks / (len(names) - len(attacks))),
-        )
+        dataset = load(TASKS[options.dataset].dataset)
+        setting = cast(options, dataset)
+        held = alone(directory)
+        make_directory(directory, options, resume=resume)
         simulation = Simulation.prepare(setting, directory)
-        return cls(options, directory, simulation, dataset, recipe, dataset.train, began, held)
+        return cls(options, directory, simulation, dataset, setting.trainer, dataset.train, began, held)
 
     def run(
         self,
@@ -127,7 +117,7 @@ class Demo:
             on_entry: called after each ledger entry.
             on_phase: told, in words, what else takes a while.
         """
-        shown = _Shown(on_step)
+        shown = Shown(on_step)
         shown.update(self.simulation.ledger.state(), all_of_them=False)
 
         def entry(state: State) -> bool:
@@ -186,6 +176,27 @@ class Demo:
         write_whole(self.directory / REPORT, render(result.state, summary).encode())
 
 
+def cast(options: DemoOptions, dataset: Dataset) -> Setting:
+    """Who takes part in a demonstration, with what.
+
+    Args:
+        options: checked ones.
+        dataset: that of the options.
+    """
+    names, attacks, task = options.names, options.misbehaving, TASKS[options.dataset]
+    blocks = task.blocks if options.blocks is None else options.blocks
+    parts = partition(dataset, names, options.seed)
+    return Setting(
+        charter=task.charter(options.rule, options.lambda_, blocks),
+        members=_with_attacks(parts, attacks, dataset.classes, dataset.test),
+        global_test=dataset.test,
+        trainer=task.recipe(),
+        seed=options.seed,
+        adversaries={attack.member: wrap for attack in attacks if (wrap := attack.wrapper)},
+        contributions=math.ceil(blocks / (len(names) - len(attacks))),
+    )
+
+
 def revert_demo(directory: Path, target: int, members: Sequence[str]) -> tuple[ChangeState, int]:
     """Ask for a revert in a demonstration's coalition, in the name of some members, and let the agents carry it out.
 
@@ -224,7 +235,7 @@ def revert_demo(directory: Path, target: int, members: Sequence[str]) -> tuple[C
         demo.close()
 
 
-class _Shown:
+class Shown:
     """Reports each step once, in order, when nothing about it can change or a later one has begun."""
 
     def __init__(self, on_step: Callable[[Step], None]) -> None:
@@ -246,7 +257,13 @@ class _Shown:
             self._count += 1
 
 
-def _alone(directory: Path) -> Connection:
+def alone(directory: Path) -> Connection:
+    """A lock on a demonstration's directory, which is made when it is not there.
+
+    Raises:
+        UsageError: the directory holds something else.
+        AgentError: another demonstration runs there.
+    """
     _check_ours(directory)
     make_folder(directory)
     try:
@@ -274,7 +291,8 @@ def _check_ours(directory: Path) -> None:
         )
 
 
-def _make_directory(directory: Path, options: DemoOptions, *, resume: bool) -> None:
+def make_directory(directory: Path, options: DemoOptions, *, resume: bool) -> None:
+    """Clear what an earlier demonstration has left, and write down what this one shows; nothing with ``resume``."""
     if resume:
         return
     settings = directory / SETTINGS
@@ -287,9 +305,11 @@ def _make_directory(directory: Path, options: DemoOptions, *, resume: bool) -> N
     write_whole(settings, json.dumps(options.settings(), indent=2).encode() + b"\n")
 
 
-def _with_attacks(parts: dict[str, Records], attacks: tuple[Attack, ...], classes: int) -> dict[str, Records]:
+def _with_attacks(
+    parts: dict[str, Records], attacks: tuple[Attack, ...], classes: int, global_test: Records
+) -> dict[str, Records]:
     honest = next(name for name in parts if all(attack.member != name for attack in attacks))
     members = dict(parts)
     for attack in attacks:
-        members[attack.member] = attack.data(parts[attack.member], parts[honest], classes)
+        members[attack.member] = attack.data(parts[attack.member], parts[honest], classes, global_test)
     return members

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tclearn.coalition.terms import MemberRecord
 from tclearn.encoding import MemberId, encode
 from tclearn.identity import Signer
+from tclearn.identity.member_keys import MemberKeys
 from tclearn.identity.seed_chain import tip
 
 LOG = "log"
@@ -31,7 +32,7 @@ class SeededKeys:
 
     def secret(self, member: MemberId) -> bytes:
         """A member's secret for salts and seeds."""
-        return self._secret("site", member)
+        return self.signer(member).derive("site")
 
     def log(self) -> Signer:
         """The sequencer's key."""
@@ -45,6 +46,10 @@ class SeededKeys:
         """The member as the charter admits it, marked as having seeded keys."""
         signer = self.signer(member)
         return MemberRecord(member, signer.public, tip(signer.derive("seed chain")), "seed")
+
+    def member_keys(self, member: MemberId) -> MemberKeys:
+        """A member's keys with the root of its certificates; ``signer`` is among them."""
+        return MemberKeys.from_entropy(self._secret("transaction", member) + self._secret("root", member))
 
     def _secret(self, purpose: str, name: str) -> bytes:
         return hashlib.sha256(encode([self._domain, self.seed, purpose, name])).digest()

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory import CoalitionDirectory
 from tclearn.encoding import Digest
@@ -108,12 +109,21 @@ class Result:
         return [step.performance for step in self.blocks if step.performance is not None]
 
     @property
+    def privacy(self) -> dict[str, float] | None:
+        """The composed ε of everything that each member offered; ``None``: the charter has no mechanism for it."""
+        known = ((member, self.state.epsilon_ppm(member)) for member in self.state.members)
+        spent: dict[str, float] = {member: epsilon / MILLION for member, epsilon in known if epsilon is not None}
+        return spent or None
+
+    @property
     def ended_early(self) -> str:
         """Why there are fewer blocks than the charter asks for; empty when there are not."""
         wanted = self.charter.schedule.stop_blocks
         if wanted is None or self.state.increments >= wanted:
             return ""
-        return f"ended at block {self.state.increments} of {wanted}: nobody has anything more to offer"
+        limited = self.charter.privacy is not None and self.charter.privacy.epsilon_max_ppm is not None
+        more = ", or the privacy budget to offer it" if limited else ""
+        return f"ended at block {self.state.increments} of {wanted}: nobody has anything more to offer{more}"
 
     def export(self, path: Path | str) -> Export:
         """Write the record to a file; nothing is left half written.
@@ -132,4 +142,6 @@ class Result:
             f"λ {self.charter.acceptance.lambda_ppm / 1e6:g}"
         )
         rows = [row(step) for step in self.steps]
-        return "\n".join([head, header(), *rows, *filter(None, [self.ended_early])])
+        spent = ", ".join(f"{member} {epsilon:.3f}" for member, epsilon in (self.privacy or {}).items())
+        budget = f"composed ε: {spent}" if spent else ""
+        return "\n".join([head, header(), *rows, *filter(None, [budget, self.ended_early])])

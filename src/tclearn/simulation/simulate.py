@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,16 +15,18 @@ from tclearn.agents.outbox import FileOutbox
 from tclearn.agents.scheduler import TICK_MS
 from tclearn.coalition.acceptance import wanted
 from tclearn.coalition.charter import Charter
-from tclearn.coalition.resolve import resolve
+from tclearn.coalition.resolve import resolve, terms_of_privacy
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.coalition.terms import MemberRecord
 from tclearn.directory import CHARTER, CoalitionDirectory
 from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, Code, DataError, UsageError
 from tclearn.extensions import load
 from tclearn.files import make_folder, write_whole
 from tclearn.learning.data_ids import data_set_digest
+from tclearn.learning.drawing import order
 from tclearn.learning.parameters import Parameters
-from tclearn.learning.records import materialise
+from tclearn.learning.records import Records, materialise
 from tclearn.learning.source import load_factory, source_digest
 from tclearn.learning.trainer import LocalData, Recipe, Task, Trainer
 from tclearn.ledger.engines.embedded import EmbeddedLedger
@@ -61,6 +63,8 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
     trainer: Recipe,
     seed: int,
     local_tests: Mapping[str, Any] | None = None,
+    hidden_test: Any = None,
+    hidden_parts: int = 8,
     adversaries: Mapping[str, Callable[[Trainer], Trainer]] | None = None,
     contributions: int | None = None,
     directory: Path | str | None = None,
@@ -79,6 +83,9 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
         trainer: how to train (``TorchTrainer(...)``, ``SklearnTrainer(...)``, or your own ``Recipe``).
         seed: fixes keys, draws and training.
         local_tests: local test sets by member, instead of records put aside from the contributions.
+        hidden_test: test records that nobody sees, in the same form; they are dealt out to the members, who keep them
+            hidden until they are shown part by part, where the acceptance rule looks at such parts (``strict``).
+        hidden_parts: into how many parts each member divides its share of them.
         adversaries: by member, a wrapper that makes its trainer misbehave.
         contributions: into how many contributions each member divides its records; ``None``: as many as it takes to
             make the charter's blocks when nobody's is rejected.
@@ -103,6 +110,8 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
         trainer=trainer,
         seed=seed,
         local_tests=local_tests or {},
+        hidden_test=hidden_test,
+        hidden_parts=hidden_parts,
         adversaries=adversaries or {},
         contributions=contributions,
     )
@@ -133,6 +142,8 @@ class Setting:
     trainer: Recipe
     seed: int
     local_tests: Mapping[str, Any] = field(default_factory=dict)
+    hidden_test: Any = None
+    hidden_parts: int = 8
     adversaries: Mapping[str, Callable[[Trainer], Trainer]] = field(default_factory=dict)
     contributions: int | None = None
 
@@ -158,8 +169,12 @@ class Setting:
         """Every key."""
         return SeededKeys(self.seed)
 
-    def trainers(self) -> dict[MemberId, Trainer]:
-        """A trainer per member, with its data and its misbehaviour."""
+    def trainers(self, names: Sequence[MemberId] | None = None) -> dict[MemberId, Trainer]:
+        """A trainer per member, with its data and its misbehaviour.
+
+        Args:
+            names: of which members; ``None``: of all.
+        """
         task = Task(
             model=load_factory(self.charter.model),
             arguments=self.charter.arguments,
@@ -169,12 +184,21 @@ class Setting:
             data_key=self.keys.data(),
             step_search=self.charter.steps_searched_on,
             wants=wanted(load("tclearn.acceptance", self.charter.acceptance)),
+            privacy=terms_of_privacy(self.charter),
+            seeded_noise=True,
         )
         # As many contributions per member as it takes to fill the chain: a record counts once.
         enough = math.ceil((self.charter.blocks or 1) / len(self.members))
         trainers = {}
-        for name in self.names:
-            data = LocalData(self.members[name], self.local_tests.get(name), self.contributions or enough)
+        hidden = self._hidden()
+        for name in self.names if names is None else names:
+            data = LocalData(
+                self.members[name],
+                self.local_tests.get(name),
+                self.contributions or enough,
+                hidden_test=hidden.get(name),
+                hidden_parts=self.hidden_parts,
+            )
             try:
                 trainer = self.trainer.bind(task, data)
             except DataError as error:
@@ -183,16 +207,26 @@ class Setting:
             trainers[name] = self.adversaries[name](trainer) if name in self.adversaries else trainer
         return trainers
 
-    def resolved(self, initial: Parameters) -> ResolvedCharter:
+    def _hidden(self) -> dict[MemberId, Records]:
+        if self.hidden_test is None:
+            return {}
+        records = materialise(self.hidden_test, "the hidden test set")
+        dealt = order(self.seed, "hidden", len(records))
+        count = len(self.names)
+        shares = {name: dealt[place::count] for place, name in enumerate(self.names)}
+        return {name: records.take(share) for name, share in shares.items() if len(share)}
+
+    def resolved(self, initial: Parameters, members: Sequence[MemberRecord] | None = None) -> ResolvedCharter:
         """The charter, complete.
 
         Args:
             initial: M_0.
+            members: as the charter admits them; ``None``: by their seeded keys, without certificates.
         """
         records = materialise(self.global_test, "the global test set")
         return resolve(
             replace(self.charter, trainer=_installed_name(self.trainer) or self.charter.trainer),
-            members=[self.keys.member(name) for name in self.names],
+            members=[self.keys.member(name) for name in self.names] if members is None else members,
             log_key=self.keys.log().public,
             layout=initial.layout,
             initial=initial.digest,
@@ -324,6 +358,8 @@ def _keep_cast(directory: Path, setting: Setting) -> None:
     """Adversaries and local test sets are not part of the charter; a run is continued with the same ones only."""
     named = {name: getattr(wrap, "__qualname__", str(wrap)) for name, wrap in setting.adversaries.items()}
     cast = {"adversaries": named, "contributions": setting.contributions, "local_tests": sorted(setting.local_tests)}
+    if setting.hidden_test is not None:
+        cast["hidden_parts"] = setting.hidden_parts
     text = json.dumps(cast, sort_keys=True).encode() + b"\n"
     file = directory / CAST
     if not file.exists():
@@ -335,7 +371,7 @@ def _keep_cast(directory: Path, setting: Setting) -> None:
     elif file.read_bytes() != text:
         raise AgentError(
             Code.RESUME,
-            f"{directory} holds a run with other adversaries, local test sets or contributions",
+            f"{directory} holds a run with other adversaries, test sets or contributions",
             expected="those of that run",
             remedy="choose another directory",
         )

@@ -51,6 +51,7 @@ class DemoTask:
             lambda_=lambda_,
             blocks=blocks,
             local_test=self.local_test,
+            minimum_batch=1,  # public data, divided among as many as you like
             may_change=("epochs", "batch_size", "learning_rate"),
         )
 

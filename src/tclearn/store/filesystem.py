@@ -43,7 +43,7 @@ class FilesystemStore:
             for place in (self._objects, self._incoming):
                 place.mkdir(parents=True, exist_ok=True)
             for place in (self.folder.absolute().parent, self.folder):
-                _sync_folder(place)
+                sync_folder(place)
             self._sweep()
 
     def put(self, data: bytes) -> Digest:
@@ -58,8 +58,8 @@ class FilesystemStore:
             if not self._holds(name, len(data)):
                 self._write(target, data)
             # Also when it was here: whoever put it may not have come to this point yet.
-            _sync_folder(target.parent)
-            _sync_folder(self._objects)
+            sync_folder(target.parent)
+            sync_folder(self._objects)
         return name
 
     def has(self, name: Digest) -> bool:
@@ -136,7 +136,8 @@ class FilesystemStore:
             raise failed(error, self.folder) from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the entries of a folder durable."""
     if os.name == "nt":
         return  # Windows has no such call; its rename is durable enough for what is promised there
     descriptor = os.open(folder, os.O_RDONLY)

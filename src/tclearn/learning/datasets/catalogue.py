@@ -16,10 +16,17 @@ _LOADERS: Final[dict[str, Callable[[Progress | None], Dataset]]] = {
     "mnist": mnist.load,
 }
 NAMES: Final = tuple(_LOADERS)
+# What has no test set of its own is no Dataset; somebody may still ask for it here.
+_ELSEWHERE: Final = {
+    "heart-disease": "tclearn.learning.datasets.heart_disease.load() gives the patients of each hospital apart",
+    "nuclei": "tclearn.learning.datasets.nuclei.load() gives the images with their masks",
+}
 
 
 def load(name: str, progress: Progress | None = None) -> Dataset:
     """A public data set, always divided in the same way.
+
+    ``heart_disease.load`` and ``nuclei.load``, beside this module, give data that have no test set of their own.
 
     Args:
         name: ``"digits"`` and ``"breast-cancer"`` come with scikit-learn; ``"mnist"`` is read from the folder that
@@ -32,5 +39,7 @@ def load(name: str, progress: Progress | None = None) -> Dataset:
         DataError: its files are there and are not what they should be.
     """
     if name not in _LOADERS:
-        raise UsageError(Code.USAGE, f"the data set {name!r}", expected=", ".join(NAMES))
+        raise UsageError(
+            Code.USAGE, f"the data set {name!r}", expected=", ".join(NAMES), remedy=_ELSEWHERE.get(name, "")
+        )
     return _LOADERS[name](progress)

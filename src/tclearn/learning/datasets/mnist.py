@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import struct
 import zipfile
 import zlib
@@ -18,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tclearn.errors import Code, DataError, UnreachableError
+from tclearn.learning.datasets.archive import read_npz
 from tclearn.learning.datasets.dataset import Dataset
 from tclearn.learning.datasets.download import Progress, Source, cache_folder, download
+from tclearn.learning.datasets.places import folders_of, named_folder
 from tclearn.learning.records import Records
 
 _KEYS: Final = ("x_train", "y_train", "x_test", "y_test")
@@ -30,7 +31,6 @@ _IDX: Final = {
     "y_test": "t10k-labels-idx1-ubyte",
 }
 _IDX_BYTES_MAX: Final = 64 << 20
-_ARCHIVE_BYTES_MAX: Final = 128 << 20
 # Of the four IDX files as published, not compressed: one check for every container they come in.
 _SHA256: Final = {
     "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -47,9 +47,8 @@ SOURCES: Final = (
 
 def load(progress: Progress | None = None, sources: tuple[Source, ...] = SOURCES) -> Dataset:
     """MNIST as ``(1, 28, 28) float32`` images, 0 to 1; see ``tclearn.learning.datasets.load``."""
-    named = os.environ.get("TCLEARN_DATA")
-    if named:
-        for folder in (Path(named) / "mnist", Path(named)):
+    if named := named_folder():
+        for folder in folders_of(named, "mnist"):
             if found := _read(folder):
                 return _dataset(found)
         raise UnreachableError(
@@ -96,7 +95,7 @@ def _read(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
             found[key] = path
     try:
         if archive.is_file():
-            return _shaped(_read_archive(archive), archive)
+            return _shaped(read_npz(archive, _KEYS), archive)
         if len(found) == len(_IDX):
             return _shaped({key: _read_idx(path) for key, path in found.items()}, folder)
     except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile) as error:
@@ -104,14 +103,6 @@ def _read(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
             Code.DATA_UNREADABLE, f"MNIST in {folder} cannot be read ({error})", remedy="put the files there anew"
         ) from error
     return None
-
-
-def _read_archive(path: Path) -> dict[str, NDArray[Any]]:
-    with zipfile.ZipFile(path) as members:
-        if sum(member.file_size for member in members.infolist()) > _ARCHIVE_BYTES_MAX:
-            raise ValueError(f"{path.name} unpacks to more than {_ARCHIVE_BYTES_MAX} bytes")
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in _KEYS}
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from tclearn.errors import Code, UsageError
 from tclearn.learning.bench import Bench
+from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Task, Trainer
 from tclearn.learning.trainers.torch_learner import Settings, TorchLearner
@@ -91,6 +92,21 @@ class TorchTrainer:
             DataError: the data cannot be read, or the model cannot take them.
         """
         return self._bench.bind(task, data, self._learner)
+
+    def network(self, task: Task, parameters: Parameters, records: Records) -> nn.Module:
+        """The network of a task with given parameters, on this trainer's device, in evaluation mode.
+
+        Args:
+            task: names the model factory.
+            parameters: of the model.
+            records: some that it takes; it is tried on the first.
+
+        Raises:
+            CharterError: the model factory fails, or makes something other than a ``torch.nn.Module``.
+            DataError: the model cannot take the records.
+            ParametersError: the parameters are not of this model.
+        """
+        return self._learner(task, records).network(parameters)
 
     def _learner(self, task: Task, global_test: Records) -> TorchLearner:
         settings = Settings(self.optimizer, self.loss, torch.device(self.device), self.threads, self.hyperparameters())

@@ -14,13 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tclearn.coalition.privacy import PrivacyEvent
+from tclearn.coalition.terms import PrivacyTerms
 from tclearn.encoding import Digest
-from tclearn.errors import CharterError, Code, DataError
+from tclearn.errors import CharterError, Code, DataError, UsageError
 from tclearn.learning.drawing import derived, normal
 from tclearn.learning.metrics import check_targets
+from tclearn.learning.noise import Noise
 from tclearn.learning.parameters import Layout, Parameters
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import Task
+from tclearn.learning.trainers import torch_private
 from tclearn.learning.trainers.torch_tensors import (
     batches,
     exported,
@@ -137,20 +141,39 @@ class TorchLearner:
                         self._loss(outputs, prepared.targets.index_select(0, chosen)).backward()
                         optimizer.step()
             except Exception as error:  # the user's model and loss: whatever they raise, there is no increment
-                raise DataError(
-                    Code.TRAINING_FAILED,
-                    f"training stopped with {type(error).__name__}: {error}",
-                    expected="a model and a loss that take the training data",
-                ) from error
+                raise _stopped(error) from error
             result = exported(network)
-        if not result.finite:
-            raise DataError(
-                Code.TRAINING_FAILED,
-                f"training with learning rate {known['learning_rate'] / MILLION:g} ended in NaN or infinite weights",
-                expected="finite numbers",
-                remedy="scale the inputs to about -1 to 1, or lower the learning rate",
-            )
-        return result
+        return _finite(result, known)
+
+    def check_private(self) -> None:
+        """Whether the network can be trained with differential privacy; see ``PrivateLearner.check_private``."""
+        with self._computing():
+            torch_private.check_network(self._network)
+
+    def fit_private(
+        self,
+        start: Parameters,
+        prepared: Tensors,
+        seed: int,
+        hyperparameters: Mapping[str, int],
+        terms: PrivacyTerms,
+        noise: Noise,
+    ) -> tuple[Parameters, PrivacyEvent]:
+        """Train with clipped gradients and noise; see ``PrivateLearner.fit_private``."""
+        known = {**self._settings.hyperparameters, **hyperparameters}
+        data = prepared.inputs, prepared.targets
+        with self._computing(derived(seed, "train"), gradients=True):
+            try:
+                network = copy.deepcopy(self._network)
+                load(network, start)
+                network.train()
+                done = torch_private.train(network, self._settings.optimizer, self._loss, *data, known, terms, noise)
+            except UsageError:
+                raise
+            except Exception as error:  # the user's model and loss
+                raise _stopped(error) from error
+            result = exported(network)
+        return _finite(result, known), done
 
     def outputs(self, parameters: Parameters, prepared: Tensors) -> Generator[NDArray[Any]]:
         """The network's outputs in evaluation mode; see ``Learner.outputs``. Class scores for AUC are log-softmaxed."""
@@ -171,6 +194,13 @@ class TorchLearner:
     def model(self, parameters: Parameters) -> dict[str, torch.Tensor]:
         """A state dict, copied."""
         return {name: torch.from_numpy(tensor.copy()) for name, tensor in parameters.items()}
+
+    def network(self, parameters: Parameters) -> nn.Module:
+        """The network with some parameters of its layout, in evaluation mode; a copy."""
+        parameters.check(self._layout)
+        network = copy.deepcopy(self._network)
+        load(network, parameters)
+        return network.eval()
 
     def _built(self, seed: int) -> nn.Module:
         with self._computing(seed):
@@ -209,3 +239,22 @@ class TorchLearner:
             # Never inference_mode: what a network keeps from a forward pass must still be fit to train with.
             stack.enter_context(torch.set_grad_enabled(gradients))
             yield
+
+
+def _stopped(error: Exception) -> DataError:
+    return DataError(
+        Code.TRAINING_FAILED,
+        f"training stopped with {type(error).__name__}: {error}",
+        expected="a model and a loss that take the training data",
+    )
+
+
+def _finite(result: Parameters, known: Mapping[str, int]) -> Parameters:
+    if not result.finite:
+        raise DataError(
+            Code.TRAINING_FAILED,
+            f"training with learning rate {known['learning_rate'] / MILLION:g} ended in NaN or infinite weights",
+            expected="finite numbers",
+            remedy="scale the inputs to about -1 to 1, or lower the learning rate",
+        )
+    return result

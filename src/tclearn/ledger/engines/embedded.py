@@ -56,7 +56,7 @@ class EmbeddedLedger(Reading[S]):
             if not read_only:
                 files.enter_context(closing(lock(path)))
             database = files.enter_context(closing(Database(path, "ro" if read_only else "rwc" if create else "rw")))
-            super().__init__(_load(path, database, contract, coalition), clock)
+            super().__init__(load(path, database, contract, coalition), clock)
             self._files = files.pop_all()
         self._path = path
         self._database = database
@@ -150,7 +150,12 @@ class EmbeddedLedger(Reading[S]):
                 )
 
 
-def _load(path: Path, database: Database, contract: Contract[S], coalition: Digest) -> Replica[S]:
+def load(path: Path, database: Database, contract: Contract[S], coalition: Digest) -> Replica[S]:
+    """The replica that a ledger file holds; a new file is begun.
+
+    Raises:
+        StorageError: it is damaged, or of another coalition or contract.
+    """
     replica = Replica(contract, coalition)
     identity = Identity(coalition, contract.name, replica.genesis)
     if database.is_new:

@@ -15,11 +15,11 @@ from tclearn.encoding import Digest
 from tclearn.errors import Code, MessageError, UnreachableError, VerificationError
 from tclearn.identity import PublicKey
 from tclearn.ledger.checkpoint import Note
-from tclearn.ledger.contract import Contract, S
+from tclearn.ledger.contract import Contract, Head, S
 from tclearn.ledger.engines.reading import Reading
 from tclearn.ledger.evidence import contradiction_of_heads, of_heads
 from tclearn.ledger.merkle import MerkleLog, leaf_hash
-from tclearn.ledger.replica import Replica
+from tclearn.ledger.replica import Applied, Replica
 from tclearn.ledger.transaction import Entry, Transaction
 
 _HEARD_MAX: Final = 64
@@ -54,6 +54,31 @@ class Source(Protocol):
 
         Raises:
             UnreachableError: no answer.
+        """
+
+
+class Kept(Protocol[S]):
+    """What a member keeps of a log over restarts: all that it has verified, or at least how far it had come."""
+
+    @property
+    def replica(self) -> Replica[S] | None:
+        """What was kept in an earlier run; ``None``: all is read anew."""
+
+    @property
+    def remembered(self) -> bytes | None:
+        """The newest checkpoint kept in an earlier run; ``None``: none was.
+
+        Nothing is said before the copy extends it: a log that is set back, or another in its place, gets no second word
+        out of a member that was restarted.
+        """
+
+    def keep(self, batch: Sequence[Applied], head: Head, note: bytes) -> None:
+        """Keep what has verified, durably, before anything is said that follows from it.
+
+        Args:
+            batch: entries, in order.
+            head: the log's after the last of them.
+            note: the checkpoint of that head, as the log has signed it.
         """
 
 
@@ -92,9 +117,7 @@ class Follower(Reading[S]):
         source: whoever orders the log.
         clock: the member's own clock, milliseconds since 1970.
         on_fork: is given each fork that is found, to keep it durably.
-        on_note: is given each checkpoint that this copy has come to, to keep the newest durably.
-        remembered: the checkpoint kept by ``on_note`` in an earlier run. Nothing is said before this copy extends it: a
-            log that is set back, or another in its place, gets no second word out of a member that was restarted.
+        kept: what outlives a restart; ``None``: nothing does.
     """
 
     def __init__(
@@ -105,23 +128,25 @@ class Follower(Reading[S]):
         source: Source,
         clock: Callable[[], int],
         on_fork: Callable[[Fork], None] = lambda _: None,
-        on_note: Callable[[bytes], None] = lambda _: None,
-        remembered: bytes | None = None,
+        kept: Kept[S] | None = None,
     ) -> None:
-        super().__init__(Replica(contract, coalition), clock)
+        super().__init__((kept and kept.replica) or Replica(contract, coalition), clock)
         self._log_key = log_key
         self._source = source
         self._on_fork = on_fork
-        self._on_note = on_note
+        self._kept = kept
         self._heard: dict[int, bytes] = {}
         self.note: bytes | None = None
         """The checkpoint that this copy ends with; ``None``: it is empty."""
         self.forks: list[Fork] = []
         """What proves that the log has shown two histories; once there is one, nothing more is taken from it."""
         self._remembered = 0
+        remembered = kept.remembered if kept else None
         if remembered is not None:
             self._remembered = self._signed(remembered).head.size
             self.compare(remembered)
+            if self._remembered == len(self):
+                self.note = remembered
 
     def submit(self, transaction: Transaction) -> Digest:
         """Hand in a transaction; returns its id once it is in this copy.
@@ -203,10 +228,11 @@ class Follower(Reading[S]):
         try:
             if size > len(self._replica) + len(entries) or (entries and size < len(self._replica) + len(entries)):
                 raise _unverified(f"{len(entries)} entries came with a checkpoint of {size}")
-            for data, results in entries:
-                self._append(data, results)
+            applied = [self._append(data, results) for data, results in entries]
             if self._replica.head(size) != note.head:
                 raise _unverified(f"the checkpoint of {size} entries is not theirs")
+            if applied and self._kept is not None:
+                self._kept.keep(applied, note.head, page.note)
         except VerificationError as error:
             fault = error
         except BaseException:
@@ -215,13 +241,12 @@ class Follower(Reading[S]):
         if fault is not None or not entries:
             self._replica.rollback()
         else:
-            self._on_note(page.note)
             self._replica.commit()
             self._published = None
             self.note = page.note
         return fault
 
-    def _append(self, data: bytes, results: Digest) -> None:
+    def _append(self, data: bytes, results: Digest) -> Applied:
         index = len(self._replica)
         try:
             entry = Entry.parse(data)
@@ -232,6 +257,7 @@ class Follower(Reading[S]):
             raise _unverified(f"entry {index}: {error.what}") from error
         if applied.results != results:
             raise _unverified(f"the results of entry {index} are not what the contract gives")
+        return applied
 
     def _investigate(self, note: Note, data: bytes, fault: VerificationError) -> NoReturn:
         # Either the log has signed another history, or only what came with its checkpoint is wrong. Its words decide.

@@ -14,20 +14,26 @@ from typing import Final
 from tclearn.agents import Site
 from tclearn.coalition.acceptance import Terms, wanted
 from tclearn.coalition.block import Block
-from tclearn.coalition.evidence import STEP, Step
+from tclearn.coalition.evidence import STEP, Paired, Step
+from tclearn.coalition.hidden import part_commitment
 from tclearn.coalition.terms import ModelTerms
 from tclearn.coalition.verdict import TESTED, UNAVAILABLE, Verdict, commitment
-from tclearn.encoding import Digest
+from tclearn.encoding import Digest, MemberId, digest
 from tclearn.errors import Code, DataError, ParametersError, StorageError
 from tclearn.identity.seed_chain import links, tip
+from tclearn.learning.data_ids import data_set_digest
+from tclearn.learning.hidden import opened, read_part, write_part
 from tclearn.learning.parameters import Parameters
+from tclearn.learning.records import Records
 from tclearn.learning.steps import compared
-from tclearn.learning.trainer import Contribution, Work
+from tclearn.learning.trainer import Contribution, HiddenTests, Work
 from tclearn.ledger import Call, Duty, Ledger
 from tclearn.ledger.cosigning import cosign
 from tclearn.limits import (
     DATA_IDS_PER_TRANSACTION_MAX,
     HEAD_CLOCK_SKEW_MS_MAX,
+    HIDDEN_PART_BYTES_MAX,
+    HIDDEN_PARTS_MAX,
     PARAMETERS_BYTES_MAX,
     PARAMETERS_HEADER_BYTES_MAX,
 )
@@ -35,6 +41,8 @@ from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.drawing import settled
 from tclearn.protocols.tclearn.duties import reveal_subject
+from tclearn.protocols.tclearn.hiding import parts_before
+from tclearn.protocols.tclearn.proposing import over_budget
 from tclearn.protocols.tclearn.records import Candidate
 from tclearn.protocols.tclearn.sealing import to_endorse
 from tclearn.protocols.tclearn.state import State
@@ -42,6 +50,7 @@ from tclearn.protocols.tclearn.state import State
 _STEPS_COMPARED: Final = 4
 _MODELS_KEPT: Final = 2 * _STEPS_COMPARED + 2
 _GIVE_UP_PARTS: Final = 4
+_NO_CANDIDATE: Final = Digest(bytes(32))
 
 
 @dataclass
@@ -55,6 +64,7 @@ class Participant:
     contract: TCLearn
     _models: OrderedDict[Digest, Parameters] = field(default_factory=OrderedDict, repr=False)
     _work: tuple[Digest, Contribution | None] | None = field(default=None, repr=False)
+    _nothing_hidden: tuple[int, int] | None = field(default=None, repr=False)
     _links: tuple[int, tuple[Digest, ...]] | None = field(default=None, repr=False)
 
     def perform(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
@@ -65,6 +75,8 @@ class Participant:
             "endorse": self._endorse,
             "finalize": self._finalize,
             "release": self._release,
+            "hide": self._hide,
+            "show": self._show,
             "test": self._test,
             "propose": self._propose,
             "renew": self._renew,
@@ -104,6 +116,7 @@ class Participant:
                 samples=len(contribution.data_ids),
                 set_aside=contribution.set_aside,
                 data_ids=b"".join(left),
+                privacy=contribution.privacy,
             )
         )
 
@@ -111,12 +124,15 @@ class Participant:
         subject = state.chance(site.member)
         if self._work is None or self._work[0] != subject or self._work[1] is None:
             # The seed is this member's secret: nobody can replay its training to learn about its records.
-            seed = int.from_bytes(_keyed(site, b"training", subject)[:8], "big") >> 1
+            seed = int.from_bytes(_keyed(site, b"training", state.training(site.member))[:8], "big") >> 1
             work = Work(seed, state.hyperparameters, state.used_ids())
             self._work = (subject, site.trainer.train(self.model(newest, site), work))
         contribution = self._work[1]
-        too_small = contribution is not None and len(contribution.data_ids) < state.charter.schedule.minimum_batch
-        return None if too_small else contribution
+        if contribution is None or len(contribution.data_ids) < state.charter.schedule.minimum_batch:
+            return None
+        done = contribution.privacy
+        # It would be refused, and the next one too: what is spent stays spent.
+        return None if done and over_budget(state, site.member, done) else contribution
 
     def _release(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         candidate = _about(duty, ledger.state())
@@ -125,6 +141,38 @@ class Participant:
         if not site.store.has(candidate.locator):
             site.store.put(site.drafts.get(candidate.locator, size_max=PARAMETERS_BYTES_MAX))
         return calls.call(calls.Release(candidate.id))
+
+    def _hide(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        state = ledger.state()
+        first = parts_before(state, site.member)
+        if not isinstance(site.trainer, HiddenTests) or self._nothing_hidden == (first, state.tip):
+            return None
+        shown = (state.candidate(number).hidden for number in range(state.candidates))
+        own = [each.part for each in shown if each and each.part and each.part.keeper == site.member]
+        try:
+            earlier = [read_part(site.drafts.get(each.locator, size_max=HIDDEN_PART_BYTES_MAX)) for each in own]
+        except StorageError:
+            return None  # without them nobody can say what would be new
+        parts = site.trainer.hidden_parts(earlier)[:HIDDEN_PARTS_MAX]
+        if not parts:
+            self._nothing_hidden = first, state.tip
+            return None
+        promises = tuple(_hidden(part, first, first + place, site) for place, part in enumerate(parts))
+        return calls.call(calls.Hide(first, promises))
+
+    def _show(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        candidate = _about(duty, ledger.state())
+        decided = candidate and candidate.asked and site.outbox.get(_part_id(candidate.asked.commitment, site.member))
+        if not candidate or not decided:
+            return None
+        said = calls.Show.from_value(decided.arguments, "outbox")
+        if not site.store.has(said.locator):
+            try:
+                data = site.drafts.get(said.locator, size_max=HIDDEN_PART_BYTES_MAX)
+            except StorageError:
+                return None  # it is lost: others are asked
+            site.store.put(data)
+        return calls.call(replace(said, candidate=candidate.id))
 
     def _test(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         state = ledger.state()
@@ -146,18 +194,27 @@ class Participant:
         return calls.call(calls.Commit(candidate.id, candidate.attempt, promise))
 
     def _verdict(self, state: State, candidate: Candidate, now_ms: int, site: Site) -> Verdict | None:
+        late = now_ms >= candidate.due_ms - state.charter.schedule.verdict_ms // _GIVE_UP_PARTS
         try:
             reference = self.model(state.block(candidate.reference), site)
             offered = self._fetch(candidate.locator, candidate.parameters, site)
             step = self._step(state, offered, site)
         except StorageError:
             # Perhaps it is on its way; near the deadline, not having it is the verdict.
-            late = now_ms >= candidate.due_ms - state.charter.schedule.verdict_ms // _GIVE_UP_PARTS
             return Verdict(UNAVAILABLE) if late else None
         except ParametersError:
             return Verdict(UNAVAILABLE)
-        evidence = replace(site.trainer.measure(reference, offered, state.used_ids()), step=step)
-        fault = evidence.fault(state.charter.task.metric, wanted(state.rule))
+        try:
+            on_hidden, drift = self._on_hidden(state, candidate, (reference, offered), site)
+        except StorageError:
+            if not late:
+                return None
+            on_hidden = drift = None
+        evidence = site.trainer.measure(reference, offered, state.used_ids())
+        evidence = replace(evidence, step=step, on_hidden=on_hidden, drift=drift)
+        fault = evidence.fault(
+            state.charter.task.metric, wanted(state.rule), hidden_n=candidate.hidden_n, drifting=state.drifting
+        )
         if fault:
             raise DataError(
                 Code.DATA_SHAPE,
@@ -177,6 +234,21 @@ class Participant:
         lately = islice(state.lineage(state.tip), _STEPS_COMPARED)
         earlier = [(self.model(state.block(block.index - 1), site), self.model(block, site)) for block in lately]
         return compared(self.model(state.block(state.tip), site), offered, earlier)
+
+    def _on_hidden(
+        self, state: State, candidate: Candidate, models: tuple[Parameters, Parameters], site: Site
+    ) -> tuple[Paired | None, Paired | None]:
+        part = candidate.hidden.part if candidate.hidden else None
+        if part is None or not isinstance(site.trainer, HiddenTests):
+            return None, None
+        newest = state.block(state.tip)
+        try:
+            records = opened(site.store.get(part.locator, size_max=HIDDEN_PART_BYTES_MAX), part.records, part.n)
+            chain = (self.model(state.block(newest.best), site), self.model(newest, site)) if state.drifting else None
+        except (DataError, ParametersError):
+            return None, None  # it says nothing, whoever is to blame
+        compare = site.trainer.compare
+        return compare(*models, records), compare(*chain, records) if chain else None
 
     def _seal(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         state = ledger.state()
@@ -214,7 +286,7 @@ class Participant:
             if locator is None:
                 known = site.trainer.initial(charter.model.seed)
             else:
-                data = site.store.get(locator, size_max=_file_bytes_max(charter.model))
+                data = site.store.get(locator, size_max=file_bytes_max(charter.model))
                 known = Parameters.from_bytes(data, layout=charter.model.layout)
                 known.check_finite()
             if known.digest != parameters:
@@ -231,13 +303,30 @@ class Participant:
         return known
 
 
-def _file_bytes_max(model: ModelTerms) -> int:
+def file_bytes_max(model: ModelTerms) -> int:
+    """Bytes that a parameters file of this model can have at most."""
     # No element takes more than 8 bytes: whoever offers a larger file does not make others read it.
     return PARAMETERS_HEADER_BYTES_MAX + 8 * sum(math.prod(tensor.shape) for tensor in model.layout)
 
 
 def _about(duty: Duty, state: State) -> Candidate | None:
     return next((candidate for candidate in state.open_candidates() if candidate.round == duty.subject), None)
+
+
+def _hidden(records: Records, first: int, number: int, site: Site) -> Digest:
+    # What will be shown is decided with the commitment, and kept first, with the records themselves.
+    locator, name = site.drafts.put(write_part(records)), data_set_digest(records)
+    salt = _keyed(site, b"hidden", digest("tclearn/hidden-salt/1", number, name))
+    promise = part_commitment(site.coalition, site.member, number, name, len(records), salt)
+    kept = _part_id(promise, site.member)
+    if site.outbox.get(kept) is None:
+        said = calls.Show(_NO_CANDIDATE, first, number, locator, name, len(records), salt)
+        site.outbox.put(kept, calls.call(said))
+    return promise
+
+
+def _part_id(promise: Digest, member: MemberId) -> Digest:
+    return Duty("show", promise, member, None).id
 
 
 def _keyed(site: Site, purpose: bytes, subject: bytes) -> bytes:

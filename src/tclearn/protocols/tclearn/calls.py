@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tclearn.coalition.privacy import PrivacyEvent
 from tclearn.coalition.verdict import Verdict
 from tclearn.encoding import Digest
 from tclearn.ledger import Call
@@ -24,6 +25,7 @@ class Propose(Record):
         samples: records of the contribution, put-aside ones included.
         set_aside: how many of them were put aside for L.
         data_ids: their IDs, 16 bytes each, ascending, after those declared before.
+        privacy: what was done to keep them private; absent where the charter asks for nothing.
     """
 
     parent: Digest
@@ -32,6 +34,7 @@ class Propose(Record):
     samples: int
     set_aside: int
     data_ids: bytes
+    privacy: PrivacyEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,42 @@ class Pass(Record):
 
     parent: Digest
     turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hide(Record):
+    """Commit to parts of one's own test records, to be shown one by one, each for one candidate.
+
+    Attributes:
+        first: number of the first of them.
+        parts: commitments, in the order in which they will be shown.
+    """
+
+    first: int
+    parts: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Show(Record):
+    """Show the hidden part that is asked for; its file is now in the store.
+
+    Attributes:
+        candidate: what it is shown for.
+        first: number of the first part that was committed to together with it.
+        number: which part it is.
+        locator: name of its file in the store.
+        records: digest of its records.
+        n: how many they are.
+        salt: opens the commitment.
+    """
+
+    candidate: Digest
+    first: int
+    number: int
+    locator: Digest
+    records: Digest
+    n: int
+    salt: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +195,8 @@ METHODS: dict[str, type[Record]] = {
         Declare,
         Release,
         Pass,
+        Hide,
+        Show,
         Commit,
         Reveal,
         Timeout,

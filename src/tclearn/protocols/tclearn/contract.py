@@ -16,7 +16,7 @@ from tclearn.errors import MessageError
 from tclearn.identity import PublicKey
 from tclearn.ledger import Call, Context, Duty, View, Writes
 from tclearn.ledger.cosigning import Cosignature
-from tclearn.protocols.tclearn import calls, contradictions, duties, governing, proposing, sealing, voting
+from tclearn.protocols.tclearn import calls, contradictions, duties, governing, hiding, proposing, sealing, voting
 from tclearn.protocols.tclearn.memo import Memo
 from tclearn.protocols.tclearn.records import ChainedBlock, SeedChain, Turn
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
@@ -28,6 +28,8 @@ _METHODS: Final[dict[type[Record], Callable[[State, Any, Context], None]]] = {
     calls.Declare: proposing.declare,
     calls.Release: proposing.release,
     calls.Pass: proposing.pass_turn,
+    calls.Hide: hiding.hide,
+    calls.Show: hiding.show,
     calls.Commit: voting.commit,
     calls.Reveal: voting.reveal,
     calls.Timeout: duties.timeout,
@@ -147,4 +149,5 @@ class TCLearn:
             reverts=None,
             general=None,
             members=sealing.members_digest(state),
+            privacy=state.block_privacy(None),
         )

@@ -1,23 +1,27 @@
 """Words of one member that contradict each other: what an honest one never says, whether or not it was accepted.
 
 An honest agent decides once for each duty, keeps the decision, and may say it any number of times. So it commits once
-to a verdict on a candidate in an attempt, shows that very verdict, seals a height once, and endorses a block under one
-head. It may well endorse two blocks of one height, when the first of them was not endorsed in time; and show one link
-of its seed chain for two heights, when the first seal came too late.
+to a verdict on a candidate in an attempt, shows that very verdict, hides its parts once and shows each as it was
+hidden, seals a height once, and endorses a block under one head. It may well endorse two blocks of one height, when the
+first of them was not endorsed in time; and show one link of its seed chain for two heights, when the first seal came
+too late.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar
 
+from tclearn.coalition.hidden import part_commitment
 from tclearn.coalition.verdict import commitment
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import MessageError
 from tclearn.ledger import Call
-from tclearn.protocols.tclearn.calls import METHODS, Commit, Endorse, Reveal, Seal
+from tclearn.protocols.tclearn.calls import METHODS, Commit, Endorse, Hide, Reveal, Seal, Show
 from tclearn.records import Record
 
 R = TypeVar("R", bound=Record)
+_ANY: Final = Digest(bytes(32))
 
 
 def topic(call: Call) -> str | None:
@@ -25,6 +29,8 @@ def topic(call: Call) -> str | None:
     said = _read(call)
     if isinstance(said, Commit | Reveal):
         return f"verdict/{said.candidate.hex()}/{said.attempt}"
+    if isinstance(said, Hide | Show):
+        return f"hidden/{said.first}"
     if isinstance(said, Seal):
         return f"seal/{said.height}"
     if isinstance(said, Endorse):
@@ -49,6 +55,13 @@ def contradiction(coalition: Digest, first: Call, second: Call, member: MemberId
         return f"two verdicts on one candidate, {_short(reveals[0].candidate)}"
     if commits and reveals and not _opens(coalition, reveals[0], commits[0], member):
         return f"a verdict on candidate {_short(reveals[0].candidate)} that is not the one committed to"
+    hides, shows = _of(Hide, said), _of(Show, said)
+    if len({hide.parts for hide in hides}) > 1:
+        return f"two commitments to hidden parts {hides[0].first} and following"
+    if len({replace(show, candidate=_ANY).encode() for show in shows}) > len({show.number for show in shows}):
+        return f"two files shown as hidden part {shows[0].number}"
+    if hides and shows and not _is_of(coalition, shows[0], hides[0], member):
+        return f"a hidden part {shows[0].number} that is not the one committed to"
     seals, endorsements = _of(Seal, said), _of(Endorse, said)
     if len({seal.reveal for seal in seals}) > 1:
         return f"two seals of block {seals[0].height}"
@@ -62,13 +75,19 @@ def _opens(coalition: Digest, reveal: Reveal, commit: Commit, member: MemberId) 
     return shown == commit.commitment
 
 
+def _is_of(coalition: Digest, show: Show, hide: Hide, member: MemberId) -> bool:
+    opened = part_commitment(coalition, member, show.number, show.records, show.n, show.salt)
+    place = show.number - hide.first
+    return 0 <= place < len(hide.parts) and hide.parts[place] == opened
+
+
 def _of(kind: type[R], said: tuple[Record | None, ...]) -> list[R]:
     return [each for each in said if isinstance(each, kind)]
 
 
 def _read(call: Call) -> Record | None:
     kind = METHODS.get(call.method)
-    if kind not in (Commit, Reveal, Seal, Endorse):
+    if kind not in (Commit, Reveal, Hide, Show, Seal, Endorse):
         return None
     try:
         return kind.from_value(call.arguments, call.method)

@@ -8,13 +8,14 @@ since then f + 1 different generals have shown a link, and one of them at least 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from tclearn.coalition.draw import committee, permutation
+from tclearn.coalition.hidden import keepers
 from tclearn.coalition.quorum import faulty_max
 from tclearn.coalition.strength import draw_weights
 from tclearn.encoding import Digest, MemberId, digest
-from tclearn.protocols.tclearn.records import Candidate
+from tclearn.protocols.tclearn.records import Asked, Candidate
 from tclearn.protocols.tclearn.state import State
 
 
@@ -50,6 +51,19 @@ def draw_generals(state: State, height: int, entitled: Collection[MemberId]) -> 
     """
     order = _order(state, digest("tclearn/generals/1", state.seed, height))
     return tuple(member for member in order if member in entitled)
+
+
+def draw_keepers(state: State, candidate: Candidate) -> Iterator[Asked]:
+    """The hidden parts that may be shown for a candidate, in the order drawn: one a member, its oldest.
+
+    A part counts when it was committed to before the candidate was offered: nobody could choose it to suit.
+    """
+    for member in keepers(state.seed, candidate.height, state.members):
+        kept = state.kept(member)
+        if kept is None or member == candidate.proposer:
+            continue
+        if kept.spent < len(kept.parts) and kept.entry < candidate.entry:
+            yield Asked(member, kept.first, kept.first + kept.spent, kept.parts[kept.spent])
 
 
 def _order(state: State, seed: Digest) -> tuple[MemberId, ...]:

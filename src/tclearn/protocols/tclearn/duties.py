@@ -9,6 +9,7 @@ from itertools import chain
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context, Duty
 from tclearn.protocols.tclearn.calls import Timeout
+from tclearn.protocols.tclearn.hiding import check_hide, check_show, hide_subject, miss_keeper
 from tclearn.protocols.tclearn.proposing import (
     check_propose,
     check_release,
@@ -17,7 +18,7 @@ from tclearn.protocols.tclearn.proposing import (
     propose_subject,
     start_first_turn,
 )
-from tclearn.protocols.tclearn.records import OPEN, PROPOSED, REVEALING, TESTING, Candidate
+from tclearn.protocols.tclearn.records import OPEN, PROPOSED, REVEALING, SHOWING, TESTING, Candidate
 from tclearn.protocols.tclearn.refusals import Refusal, allows, refuse
 from tclearn.protocols.tclearn.sealing import (
     check_endorse,
@@ -92,7 +93,12 @@ def deadlines(state: State) -> Iterator[Deadline]:
 
 
 def _when_passed(state: State, candidate: Candidate) -> Callable[[int], None]:
-    handlers = {PROPOSED: expire_unreleased, TESTING: end_testing, REVEALING: conclude}
+    handlers = {
+        PROPOSED: expire_unreleased,
+        SHOWING: miss_keeper,
+        TESTING: end_testing,
+        REVEALING: conclude,
+    }
     handler = handlers[candidate.status]
     return lambda now_ms: handler(state, candidate, now_ms)
 
@@ -105,6 +111,8 @@ def _duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
     # Verdicts on what is decided already come first: they are known, and soon nobody takes them any more.
     for candidate in chain(decided_lately(state, time_ms), state.open_candidates()):
         yield from _candidate_duties(state, candidate, member, time_ms)
+    if allows(check_hide, state, member, time_ms):
+        yield Duty("hide", hide_subject(state, member), member, None)
     if allows(check_propose, state, member, time_ms):
         yield Duty("propose", propose_subject(state, member), member, state.turn.due_ms)
     links = state.seed_chain(member)
@@ -129,6 +137,8 @@ def _candidate_duties(state: State, candidate: Candidate, member: MemberId, time
     due_ms = candidate.due_ms if candidate.status in OPEN else None
     if allows(check_release, candidate, member):
         yield Duty("release", candidate.round, member, due_ms)
+    if allows(check_show, candidate, member):
+        yield Duty("show", candidate.round, member, due_ms)
     if allows(check_commit, candidate, member):
         yield Duty("test", candidate.round, member, due_ms)
     if allows(check_reveal, state, candidate, member, time_ms):

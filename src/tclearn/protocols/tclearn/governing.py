@@ -8,10 +8,10 @@ from tclearn.coalition.quorum import quorum
 from tclearn.encoding import Digest, digest
 from tclearn.ledger import Context
 from tclearn.protocols.tclearn.calls import Approve, Change, Request
-from tclearn.protocols.tclearn.proposing import close, next_turn
-from tclearn.protocols.tclearn.records import STALE, ChangeState
+from tclearn.protocols.tclearn.proposing import next_turn
+from tclearn.protocols.tclearn.records import ChangeState
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.sealing import lock_for_revert
+from tclearn.protocols.tclearn.reverting import lock_for_revert
 from tclearn.protocols.tclearn.state import State
 
 CHANGE_OPEN_BLOCKS = 8
@@ -78,9 +78,7 @@ def _count(state: State, name: Digest, asked: ChangeState, context: Context) -> 
     elif target is not None:
         state.put_change(name, replace(asked, status="approved"))
         if state.pending is None:  # else it takes effect when the decided block is in the chain
-            for candidate in state.open_candidates():
-                close(state, candidate, STALE, "the model was reverted", context.time_ms)
-            lock_for_revert(state, name, target, context.time_ms)
+            lock_for_revert(state, target, context.time_ms, change=name)
 
 
 def _set_hyperparameters(state: State, values: dict[str, int], context: Context) -> None:

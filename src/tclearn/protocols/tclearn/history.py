@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tclearn.coalition.block import REVERT, Vote
+from tclearn.coalition.block import REVERT, Block, Vote
 from tclearn.coalition.evidence import Paired
 from tclearn.encoding import MemberId
 from tclearn.protocols.tclearn.records import ACCEPTED, OPEN, Candidate, ChainedBlock
@@ -27,6 +27,7 @@ class Ballot:
         on_local: performance of the candidate on its L, 0 to 1.
         local_n: records in its L; 0: it had none, and voted on G alone.
         deviating: whether its result on G is not the agreed one.
+        on_hidden: performance of the candidate on the hidden part, 0 to 1.
     """
 
     member: MemberId
@@ -36,6 +37,7 @@ class Ballot:
     on_local: float | None
     local_n: int
     deviating: bool
+    on_hidden: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Step:
     Attributes:
         entry: ledger index of the proposal, or of a revert's seal.
         block: index of the block it became; ``None``: it became none.
-        member: who proposed it.
+        member: who proposed it, or asked for the revert; empty: nobody did, hidden parts decided it.
         status: ``"accepted"``, ``"rejected"``, ``"refused"``, ``"undecided"``, ``"stale"``, ``"expired"``,
             ``"pending"``, ``"reverted"`` (a block that restores an earlier one), or an open candidate's phase.
         reason: why, in words.
@@ -90,6 +92,17 @@ def step_of(state: State, number: int) -> Step:
     return _of_candidate(state, state.candidate(number))
 
 
+def why_back(block: Block) -> str:
+    """In words what a revert restores; where hidden parts decided it, what it undoes and what they have said."""
+    words = f"back to block {block.reverts}"
+    drift = block.hidden.drift if block.hidden else None
+    if drift is None or block.reverts is None:
+        return words
+    undone = range(block.reverts + 1, block.index)
+    blocks = f"block{'s' if len(undone) > 1 else ''} {', '.join(map(str, undone))}"
+    return f"{words}, undoing {blocks}: {drift.lost} lost, {drift.gained} gained of {drift.n} on hidden parts"
+
+
 def _of_candidate(state: State, candidate: Candidate) -> Step:
     in_chain = candidate.status == ACCEPTED and state.tip >= candidate.height
     status = PENDING if candidate.status == ACCEPTED and not in_chain else candidate.status
@@ -118,7 +131,7 @@ def _of_revert(chained: ChainedBlock) -> Step:
         block=block.index,
         member=MemberId(block.contributor or ""),
         status=REVERTED,
-        reason=f"back to block {block.reverts}",
+        reason=why_back(block),
         count=block.reverts or 0,
         samples=0,
         ballots=ballots,
@@ -138,6 +151,7 @@ def _ballot(state: State, candidate: Candidate, vote: Vote) -> Ballot:
         on_local=_share(vote.on_local),
         local_n=vote.on_local.n if vote.on_local else 0,
         deviating=bool(vote.deviating),
+        on_hidden=_share(vote.on_hidden),
     )
 
 

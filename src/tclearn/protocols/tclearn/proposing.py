@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from tclearn.coalition import privacy
 from tclearn.coalition.block import ID_BYTES, split_ids
+from tclearn.coalition.hidden import Hidden
+from tclearn.coalition.privacy import PrivacyEvent
+from tclearn.coalition.quorum import faulty_max
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context
 from tclearn.limits import (
@@ -14,8 +18,18 @@ from tclearn.limits import (
     RECORDS_PER_CONTRIBUTION_MAX,
 )
 from tclearn.protocols.tclearn.calls import Declare, Pass, Propose, Release
-from tclearn.protocols.tclearn.drawing import draw_committee
-from tclearn.protocols.tclearn.records import EXPIRED, PROPOSED, REFUSED, STALE, TESTING, UNDECIDED, Candidate, Turn
+from tclearn.protocols.tclearn.drawing import draw_committee, draw_keepers
+from tclearn.protocols.tclearn.records import (
+    EXPIRED,
+    PROPOSED,
+    REFUSED,
+    SHOWING,
+    STALE,
+    TESTING,
+    UNDECIDED,
+    Candidate,
+    Turn,
+)
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.state import State
 
@@ -23,7 +37,8 @@ from tclearn.protocols.tclearn.state import State
 def propose(state: State, arguments: Propose, context: Context) -> None:
     """A candidate is offered: drawn validators will test it, unless it is refused for cause.
 
-    A refusal for cause (used records, too few, parameters offered before) is no rejected call: it is recorded as a
+    A refusal for cause (used records, too few, parameters offered before, privacy short of the charter's or above its
+    budget) is no rejected call: it is recorded as a
     refused candidate with the reason and its number, and the turn passes on.
     """
     check_propose(state, context.sender, context.time_ms)
@@ -56,6 +71,7 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
         reveals={},
         performance=None,
         decided_ms=None,
+        privacy=arguments.privacy,
     )
     state.count_try(context.sender)
     state.forget_declared(context.sender)
@@ -66,6 +82,7 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
         return
     state.put_candidate(candidate)
     state.put_candidate_ids(candidate.number, ids)
+    _spend(state, candidate)
     if state.turn.member is not None:
         state.put_turn(replace(state.turn, due_ms=None, passes=0))
 
@@ -86,10 +103,10 @@ def declare(state: State, arguments: Declare, context: Context) -> None:
 
 
 def release(state: State, arguments: Release, context: Context) -> None:
-    """The proposer's word that the parameters are in the store: validators are drawn, and the testing time starts."""
+    """The proposer's word that the parameters are in the store: a hidden part is asked for, or the testing starts."""
     candidate = known(state, arguments.candidate)
     check_release(candidate, context.sender)
-    state.put_candidate(start_testing(state, candidate, context.time_ms))
+    state.put_candidate(ask_keeper(state, candidate, context.time_ms))
 
 
 def pass_turn(state: State, arguments: Pass, context: Context) -> None:
@@ -146,11 +163,28 @@ def known(state: State, candidate: Digest) -> Candidate:
     return named
 
 
+def ask_keeper(state: State, candidate: Candidate, now_ms: int) -> Candidate:
+    """The candidate with the next keeper asked for a hidden part; in its testing time where nobody is left to ask.
+
+    At most f + 1 are asked: one of them at least is honest. A part that is asked for is spent, shown or not, so that
+    nobody can save one for a candidate that it dislikes.
+    """
+    hidden = candidate.hidden or Hidden()
+    asked = next((each for each in draw_keepers(state, candidate) if each.keeper not in hidden.missing), None)
+    kept = state.kept(asked.keeper) if asked else None
+    if asked is None or kept is None or len(hidden.missing) > faulty_max(len(state.members)):
+        return start_testing(state, candidate, now_ms)
+    state.put_kept(asked.keeper, replace(kept, spent=kept.spent + 1))
+    due_ms = now_ms + state.charter.schedule.seal_ms
+    return replace(candidate, status=SHOWING, asked=asked, hidden=hidden, due_ms=due_ms)
+
+
 def start_testing(state: State, candidate: Candidate, now_ms: int) -> Candidate:
     """The candidate with validators drawn for its attempt, and its testing time started."""
     return replace(
         candidate,
         status=TESTING,
+        asked=None,
         committee=draw_committee(state, candidate),
         commits={},
         reveals={},
@@ -174,6 +208,25 @@ def next_turn(state: State, after: MemberId, passes: int, now_ms: int) -> None:
         state.put_turn(Turn(number, able[0], now_ms + state.charter.schedule.turn_ms, passes))
 
 
+def over_budget(state: State, member: MemberId, event: PrivacyEvent) -> tuple[str, int] | None:
+    """Why an increment would take a member over its privacy budget, and the composed ε then, in millionths.
+
+    Returns:
+        ``None`` when it would not.
+    """
+    terms = state.charter.privacy
+    if terms is None or terms.epsilon_max_ppm is None:
+        return None
+    after = privacy.together(state.spent(member), privacy.cost(terms, event, state.charter.model.layout))
+    epsilon = privacy.epsilon_ppm(terms, after)
+    if epsilon <= terms.epsilon_max_ppm:
+        return None
+    spent, would, budget = map(
+        privacy.epsilon_text, (privacy.epsilon_ppm(terms, state.spent(member)), epsilon, terms.epsilon_max_ppm)
+    )
+    return f"ε {spent} spent, {would} with this increment, the budget is {budget}", epsilon
+
+
 def start_first_turn(state: State, now_ms: int) -> None:
     """Give the first turn, which has none at genesis, its deadline."""
     state.put_turn(replace(state.turn, due_ms=now_ms + state.charter.schedule.turn_ms))
@@ -185,7 +238,7 @@ def close(state: State, candidate: Candidate, status: str, reason: str, now_ms: 
     Where the proposer is not to blame (nobody decided, or the chain moved on), its try does not count, and the same
     parameters may be offered again. Parameters that were never released are the proposer's own failure.
     """
-    state.put_candidate(replace(candidate, status=status, reason=reason, decided_ms=now_ms))
+    state.put_candidate(replace(candidate, status=status, asked=None, reason=reason, decided_ms=now_ms))
     state.put_candidate_ids(candidate.number, None)
     if status in (UNDECIDED, STALE) or (status == EXPIRED and candidate.status != PROPOSED):
         state.forgive(candidate)
@@ -242,4 +295,22 @@ def _cause_for_refusal(state: State, candidate: Candidate, ids: bytes) -> tuple[
     duplicates = sum(data_id in used for data_id in split_ids(ids))
     if duplicates:
         return f"{duplicates} of {candidate.samples} records already used", duplicates
-    return "", 0
+    return _privacy_fault(state, candidate)
+
+
+def _privacy_fault(state: State, candidate: Candidate) -> tuple[str, int]:
+    charter, event = state.charter, candidate.privacy
+    trained = candidate.samples - candidate.set_aside
+    reason = privacy.fault(charter.privacy, event, trained, charter.model.layout)
+    if reason or charter.privacy is None or event is None:
+        return reason, 0
+    excess = over_budget(state, candidate.proposer, event)
+    return excess if excess is not None else ("", 0)
+
+
+def _spend(state: State, candidate: Candidate) -> None:
+    # From now on the parameters may be in the store, whether or not their release is ever said or the block made.
+    terms, event = state.charter.privacy, candidate.privacy
+    if terms is not None and event is not None:
+        own = privacy.cost(terms, event, state.charter.model.layout)
+        state.put_spent(candidate.proposer, privacy.together(state.spent(candidate.proposer), own))

@@ -7,6 +7,8 @@ from typing import Final, TypeAlias
 
 from tclearn.coalition.block import Block
 from tclearn.coalition.evidence import Paired
+from tclearn.coalition.hidden import Hidden
+from tclearn.coalition.privacy import PrivacyEvent
 from tclearn.coalition.verdict import Verdict
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.limits import SEED_CHAIN_LENGTH
@@ -15,6 +17,8 @@ from tclearn.records import Record
 
 PROPOSED: Final = "proposed"
 """Announced; its parameters are not in the store yet."""
+SHOWING: Final = "showing"
+"""Released; a hidden part is to be shown before anybody tests."""
 TESTING: Final = "testing"
 REVEALING: Final = "revealing"
 ACCEPTED: Final = "accepted"
@@ -23,7 +27,7 @@ UNDECIDED: Final = "undecided"
 STALE: Final = "stale"
 EXPIRED: Final = "expired"
 REFUSED: Final = "refused"
-OPEN: Final = frozenset({PROPOSED, TESTING, REVEALING})
+OPEN: Final = frozenset({PROPOSED, SHOWING, TESTING, REVEALING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,40 @@ class Turn(Record):
     member: MemberId | None
     due_ms: int | None
     passes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Record):
+    """The hidden parts that a member has committed to last.
+
+    Attributes:
+        first: number of the first of them; those before were committed to earlier, and are all spent.
+        parts: the commitments.
+        entry: ledger index of the call that made them.
+        spent: how many of them were asked for, and shown or not: none is asked for twice.
+    """
+
+    first: int
+    parts: tuple[Digest, ...]
+    entry: int
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Record):
+    """A hidden part that is asked for.
+
+    Attributes:
+        keeper: whose it is.
+        first: number of the first part that was committed to together with it.
+        number: which part it is.
+        commitment: what it must open.
+    """
+
+    keeper: MemberId
+    first: int
+    number: int
+    commitment: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +108,9 @@ class Candidate(Record):
         reveals: verdicts by validator.
         performance: result on G that the quorum agreed on.
         decided_ms: when it was accepted or rejected.
+        privacy: what was done to it, as its proposer says.
+        asked: the hidden part that is asked for.
+        hidden: what hidden parts had to say; absent while no keeper was asked.
     """
 
     id: Digest
@@ -94,10 +135,20 @@ class Candidate(Record):
     reveals: dict[str, Verdict]
     performance: Paired | None
     decided_ms: int | None
+    privacy: PrivacyEvent | None = None
+    asked: Asked | None = None
+    hidden: Hidden | None = None
+
+    @property
+    def hidden_n(self) -> int | None:
+        """Records of the hidden part that was shown; ``None``: none was."""
+        return self.hidden.part.n if self.hidden and self.hidden.part else None
 
     @property
     def round(self) -> Digest:
         """Names this candidate's present attempt, as the subject of its duties and deadlines."""
+        if self.status == SHOWING and self.asked is not None:
+            return digest("tclearn/showing/1", self.id, self.asked.keeper)
         return digest("tclearn/round/1", self.id, self.attempt, self.status)
 
 
@@ -168,15 +219,30 @@ class PendingIncrement(Pending):
 
 @dataclass(frozen=True, slots=True)
 class PendingRevert(Pending):
-    """An approved revert on its way.
+    """A revert on its way.
 
     Attributes:
-        change: its name.
         target: index of the block whose model it restores.
+        change: name of the approved change; absent where nobody asked for it.
+        drift: what then decided: the newest model beside the target's, counts added up over hidden parts.
     """
 
-    change: Digest
     target: int
+    change: Digest | None = None
+    drift: Paired | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift(Record):
+    """What hidden parts have said of the newest models beside the best one.
+
+    Attributes:
+        best: index of the best one's block; with another it all starts anew.
+        shown: counts by keeper.
+    """
+
+    best: int
+    shown: dict[str, Paired]
 
 
 AnyPending: TypeAlias = PendingIncrement | PendingRevert

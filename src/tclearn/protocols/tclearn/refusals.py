@@ -43,6 +43,9 @@ class Refusal(IntEnum):
     UNKNOWN_CHANGE = 50
     BAD_CHANGE = 51
     NOT_ALLOWED = 52
+    NOT_HIDDEN = 60
+    BAD_PARTS = 61
+    NOT_KEEPER = 62
 
 
 def refuse(code: Refusal, reason: str) -> Rejected:

@@ -13,16 +13,18 @@ from typing import Final
 
 from tclearn.coalition.block import INCREMENT, REVERT, Block, Vote, data_ids_root, strengths_ppm
 from tclearn.coalition.evidence import Paired
+from tclearn.coalition.hidden import Hidden
 from tclearn.coalition.quorum import faulty_max, quorum
 from tclearn.coalition.rate import Plateau
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.identity.seed_chain import follows
 from tclearn.ledger import Context
 from tclearn.protocols.tclearn.calls import Endorse, Finalize, Renew, Seal
-from tclearn.protocols.tclearn.drawing import draw_generals, settled
+from tclearn.protocols.tclearn.drawing import settled
 from tclearn.protocols.tclearn.proposing import next_turn
 from tclearn.protocols.tclearn.records import AnyPending, ChainedBlock, PendingIncrement, PendingRevert, SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
+from tclearn.protocols.tclearn.reverting import lock_for_revert, take_back
 from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import votes
 
@@ -153,24 +155,6 @@ def generals_exhausted(state: State, pending: AnyPending) -> bool:
     return pending.sealed is None and pending.misses > faulty_max(len(state.members))
 
 
-def lock_for_revert(state: State, change: Digest, target: int, now_ms: int) -> None:
-    """An approved revert becomes the pending block; all members are its committee."""
-    height = state.tip + 1
-    state.put_pending(
-        PendingRevert(
-            height=height,
-            committee=state.members,
-            generals=draw_generals(state, height, state.members),
-            misses=0,
-            due_ms=now_ms + state.charter.schedule.seal_ms,
-            since_ms=now_ms,
-            sealed=None,
-            change=change,
-            target=target,
-        )
-    )
-
-
 def members_digest(state: State) -> Digest:
     """Digest of the member set that a block belongs to."""
     return digest("tclearn/members/1", *(member.to_value() for member in state.charter.members))
@@ -225,12 +209,14 @@ def _increment(state: State, pending: PendingIncrement, general: MemberId | None
         reverts=None,
         general=general,
         members=members_digest(state),
+        privacy=state.block_privacy(candidate.privacy),
+        hidden=candidate.hidden,
     )
 
 
 def _revert(state: State, pending: PendingRevert, general: MemberId | None, now_ms: int) -> Block:
     previous = state.block(state.tip)
-    asked = state.asked(pending.change)
+    asked = state.asked(pending.change) if pending.change else None
     target = state.block(pending.target)
     return Block(
         index=pending.height,
@@ -238,7 +224,7 @@ def _revert(state: State, pending: PendingRevert, general: MemberId | None, now_
         previous=previous.hash,
         kind=REVERT,
         parameters=target.parameters,
-        contributor=asked.asked_by,
+        contributor=asked.asked_by if asked else None,
         locator=target.locator,
         samples=0,
         set_aside=0,
@@ -247,12 +233,14 @@ def _revert(state: State, pending: PendingRevert, general: MemberId | None, now_
         data_ids=data_ids_root(b""),
         hyperparameters=state.hyperparameters,
         committee=pending.committee,
-        votes=tuple(Vote(m, "yes" if m in asked.approvals else "missing") for m in pending.committee),
+        votes=tuple(Vote(m, "yes" if m in asked.approvals else "missing") for m in pending.committee) if asked else (),
         performance=target.performance,
         best=target.best,
         reverts=target.index,
         general=general,
         members=members_digest(state),
+        privacy=state.block_privacy(None),
+        hidden=Hidden(drift=pending.drift) if pending.drift else None,
     )
 
 
@@ -276,8 +264,9 @@ def _append(state: State, pending: AnyPending, chained: ChainedBlock, seed: Dige
     for name in state.changes():
         asked = state.asked(name)
         if asked.status == "approved" and asked.change.target is not None:
-            lock_for_revert(state, name, asked.change.target, now_ms)
+            lock_for_revert(state, asked.change.target, now_ms, change=name)
             return
+    take_back(state, now_ms)
 
 
 def _count_increment(state: State, pending: PendingIncrement, block: Block, now_ms: int) -> None:
@@ -289,7 +278,9 @@ def _count_increment(state: State, pending: PendingIncrement, block: Block, now_
 
 
 def _count_revert(state: State, pending: PendingRevert, block: Block, now_ms: int) -> None:
-    state.put_change(pending.change, replace(state.asked(pending.change), status="done"))
+    state.forget_drift()
+    if pending.change is not None:
+        state.put_change(pending.change, replace(state.asked(pending.change), status="done"))
     if state.rate is not None and block.performance is not None:
         best, scale = block.performance.candidate, block.performance.scale
         state.put_rate(replace(state.rate, best=best, scale=scale, bad_blocks=0))

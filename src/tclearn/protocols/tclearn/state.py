@@ -2,7 +2,7 @@
 
 Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``,
 ``candidate-ids/…``, ``named/…``, ``open``, ``offered/…``, ``offers/…``, ``declared/…``, ``seed``, ``chain/…``,
-``hyperparameters``, ``rate``, ``change/…``, ``changes``, ``reverts``.
+``hyperparameters``, ``rate``, ``privacy/…``, ``change/…``, ``changes``, ``reverts``, ``kept/…``, ``drift``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 
 from tclearn.coalition.acceptance import AcceptanceRule
 from tclearn.coalition.block import ID_BYTES, INCREMENT, REVERT, Block, split_ids
+from tclearn.coalition.privacy import BlockPrivacy, PrivacyEvent, Spent, epsilon_ppm
 from tclearn.coalition.rate import RateState
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.encoding import Digest, MemberId, Value, digest
@@ -25,6 +26,8 @@ from tclearn.protocols.tclearn.records import (
     ChainedBlock,
     ChangeState,
     Declared,
+    Drift,
+    Kept,
     PendingIncrement,
     PendingRevert,
     SeedChain,
@@ -225,10 +228,17 @@ class State:
 
     def chance(self, member: MemberId) -> Digest:
         """Names a member's present chance to propose: its turn, or with free turns the time until its next offer."""
-        newest = self.block(self.tip).hash
+        return digest("tclearn/chance/1", self.block(self.tip).hash, *self._place(member))
+
+    def training(self, member: MemberId) -> Digest:
+        """Names what a member trains at its present chance; unlike the chance it does not depend on the clock."""
+        newest = self.block(self.tip)
+        return digest("tclearn/training/1", newest.index, newest.parameters, *self._place(member))
+
+    def _place(self, member: MemberId) -> tuple[int, ...]:
         if self.charter.schedule.turns == "free":
-            return digest("tclearn/chance/1", newest, cast(int, self._value(f"offers/{member}", 0)))
-        return digest("tclearn/chance/1", newest, self.turn.number, self.tries(member))
+            return (cast(int, self._value(f"offers/{member}", 0)),)
+        return self.turn.number, self.tries(member)
 
     @property
     def pending(self) -> AnyPending | None:
@@ -261,7 +271,39 @@ class State:
         """Set a member's seed chain."""
         self.writes[f"chain/{member}"] = chain.to_value()
 
-    # --- hyper-parameters and changes ------------------------------------------------------------------------------
+    # --- hidden parts ----------------------------------------------------------------------------------------------
+
+    def kept(self, member: MemberId) -> Kept | None:
+        """The hidden parts that a member has committed to last."""
+        return None if self._value(f"kept/{member}", 0) == 0 else self._record(f"kept/{member}", Kept)
+
+    def put_kept(self, member: MemberId, kept: Kept) -> None:
+        """Set the hidden parts of a member."""
+        self.writes[f"kept/{member}"] = kept.to_value()
+
+    @property
+    def drifting(self) -> bool:
+        """Whether the newest model is another one than the best."""
+        newest = self.block(self.tip)
+        return self.block(newest.best).parameters != newest.parameters
+
+    @property
+    def drift(self) -> Drift:
+        """What hidden parts have said since the best model is the best."""
+        best = self.block(self.tip).best
+        drift = None if self._value("drift", 0) == 0 else self._record("drift", Drift)
+        return drift if drift is not None and drift.best == best else Drift(best, {})
+
+    def put_drift(self, drift: Drift) -> None:
+        """Set what hidden parts have said."""
+        self.writes["drift"] = drift.to_value()
+
+    def forget_drift(self) -> None:
+        """Let it start anew."""
+        if self._value("drift", 0) != 0:
+            self.writes["drift"] = None
+
+    # --- hyper-parameters -----------------------------------------------------------------------------------------
 
     @property
     def hyperparameters(self) -> dict[str, int]:
@@ -281,6 +323,29 @@ class State:
     def put_rate(self, rate: RateState) -> None:
         """Set the learning-rate rule's state."""
         self.writes["rate"] = rate.to_value()
+
+    # --- privacy ---------------------------------------------------------------------------------------------------
+
+    def spent(self, member: MemberId) -> Spent:
+        """What a member's candidates so far have cost in privacy."""
+        return tuple(cast(Sequence[int], self._value(f"privacy/{member}", ())))
+
+    def put_spent(self, member: MemberId, spent: Spent) -> None:
+        """Set what a member's candidates have cost in privacy."""
+        self.writes[f"privacy/{member}"] = list(spent)
+
+    def epsilon_ppm(self, member: MemberId) -> int | None:
+        """The composed ε of a member's candidates so far, millionths; ``None``: the charter has no mechanism."""
+        terms = self.charter.privacy
+        return None if terms is None else epsilon_ppm(terms, self.spent(member))
+
+    def block_privacy(self, event: PrivacyEvent | None) -> BlockPrivacy | None:
+        """What a block made now says of privacy."""
+        known = ((member, self.epsilon_ppm(member)) for member in self.members)
+        epsilons: dict[str, int] = {member: epsilon for member, epsilon in known if epsilon is not None}
+        return BlockPrivacy(epsilons, event) if epsilons else None
+
+    # --- changes ---------------------------------------------------------------------------------------------------
 
     def change(self, change: Digest) -> ChangeState | None:
         """A change, if it was asked for."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tclearn.coalition.acceptance import Judgement, Terms, wanted
 from tclearn.coalition.block import Vote
+from tclearn.coalition.evidence import Evidence, Paired
 from tclearn.coalition.quorum import quorum
 from tclearn.coalition.verdict import UNAVAILABLE, Verdict, agreed_global, agrees, commitment
 from tclearn.encoding import Digest, MemberId
@@ -18,6 +19,7 @@ from tclearn.protocols.tclearn.proposing import close, known, start_testing
 from tclearn.protocols.tclearn.records import (
     ACCEPTED,
     EXPIRED,
+    OPEN,
     REJECTED,
     REVEALING,
     STALE,
@@ -27,6 +29,7 @@ from tclearn.protocols.tclearn.records import (
     PendingIncrement,
 )
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
+from tclearn.protocols.tclearn.reverting import count_drift, take_back
 from tclearn.protocols.tclearn.state import State
 
 
@@ -55,7 +58,12 @@ def reveal(state: State, arguments: Reveal, context: Context) -> None:
     local_counts = state.charter.local_results == "counts"
     task = state.charter.task
     fault = verdict.fault(
-        metric=task.metric, global_n=task.global_n, local_counts=local_counts, wants=wanted(state.rule)
+        metric=task.metric,
+        global_n=task.global_n,
+        local_counts=local_counts,
+        wants=wanted(state.rule),
+        hidden_n=candidate.hidden_n,
+        drifting=state.drifting,
     )
     if fault:
         raise refuse(Refusal.BAD_VERDICT, fault)
@@ -64,6 +72,7 @@ def reveal(state: State, arguments: Reveal, context: Context) -> None:
         _decide(state, candidate, context.time_ms)
     else:
         state.put_candidate(candidate)
+    _settle_hidden(state, candidate.number, context.time_ms)
 
 
 def check_commit(candidate: Candidate, member: MemberId) -> None:
@@ -131,6 +140,7 @@ def conclude(state: State, candidate: Candidate, now_ms: int) -> None:
     else:
         missing = [member for member in candidate.committee if member not in candidate.reveals]
         close(state, candidate, UNDECIDED, f"no decision, no verdict from {', '.join(missing) or 'nobody'}", now_ms)
+    _settle_hidden(state, candidate.number, now_ms)
 
 
 def votes(state: State, candidate: Candidate) -> tuple[Vote, ...]:
@@ -152,12 +162,7 @@ def judgement(state: State, verdict: Verdict) -> Judgement | None:
 def _decide(state: State, candidate: Candidate, now_ms: int) -> None:
     size = len(candidate.committee)
     needed = quorum(size)
-    reported = {
-        MemberId(member): verdict.evidence.on_global
-        for member, verdict in candidate.reveals.items()
-        if verdict.evidence is not None
-    }
-    candidate = replace(candidate, performance=agreed_global(reported, needed))
+    candidate = replace(candidate, performance=_agreed(candidate, lambda evidence: evidence.on_global))
     given = [vote.vote for vote in votes(state, candidate)]
     yes = given.count("yes")
     no = given.count("no") + given.count("unavailable")
@@ -169,6 +174,30 @@ def _decide(state: State, candidate: Candidate, now_ms: int) -> None:
         conclude(state, candidate, now_ms)  # nobody is left to speak, and it is not enough
     else:
         state.put_candidate(candidate)
+
+
+def _agreed(candidate: Candidate, part: Callable[[Evidence], Paired | None]) -> Paired | None:
+    reported = {
+        MemberId(member): result
+        for member, verdict in candidate.reveals.items()
+        if verdict.evidence is not None and (result := part(verdict.evidence)) is not None
+    }
+    return agreed_global(reported, quorum(len(candidate.committee)))
+
+
+def _settle_hidden(state: State, number: int, now_ms: int) -> None:
+    # What a part says takes effect once the candidate is decided, and as soon as a quorum has said it: with a late
+    # verdict perhaps. What it says of the newest model is then another matter than the candidate.
+    candidate = state.candidate(number)
+    hidden = candidate.hidden
+    if candidate.status in OPEN or hidden is None or hidden.part is None:
+        return
+    performance = hidden.performance or _agreed(candidate, lambda evidence: evidence.on_hidden)
+    drift = hidden.drift or _agreed(candidate, lambda evidence: evidence.drift)
+    state.put_candidate(replace(candidate, hidden=replace(hidden, performance=performance, drift=drift)))
+    if drift is not None and hidden.drift is None:
+        count_drift(state, hidden.part.keeper, drift)
+        take_back(state, now_ms)
 
 
 def _accept(state: State, candidate: Candidate, now_ms: int) -> None:
@@ -207,6 +236,7 @@ def _vote(state: State, candidate: Candidate, member: MemberId) -> Vote:
         objections=tuple(guard.name for guard in judged.guards if not guard.passed)
         if judged and judged.guards
         else None,
+        on_hidden=verdict.evidence.on_hidden,
     )
 
 

@@ -24,7 +24,7 @@ from tclearn.protocols.tclearn.records import EXPIRED, STALE, UNDECIDED
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.storm.sequencers import Sequencer
 from tclearn.simulation.storm.storm import Storm
-from tclearn.simulation.storm.toys import GLOBAL_N
+from tclearn.simulation.storm.toys import BAD, FADED, GLOBAL_N, GOOD
 
 _LAMBDA: Final = Fraction(98, 100)
 _PARAMETERS_BYTES_MAX: Final = 10_000
@@ -119,7 +119,7 @@ def quorum_of_the_drawn(storm: Storm) -> Iterator[str]:
         if 3 * len(found_good & drawn) < 2 * len(drawn):
             yield f"candidate {number} was accepted with {len(found_good & drawn)} of {len(drawn)}"
     for chained in state.blocks():
-        if chained.block.kind == "increment" and not _is_good(storm, chained.block):
+        if chained.block.kind == "increment" and _kind(storm, chained.block) == BAD:
             yield f"block {chained.block.index} is a bad model"
 
 
@@ -153,23 +153,56 @@ def blameless_ends(storm: Storm) -> Iterator[str]:
 def liveness(storm: Storm) -> Iterator[str]:
     """After the storm training ends, though the liars stay: generals are switched, turns pass, honest work counts."""
     state = storm.ledger.state()
-    if state.tip < storm.plan.blocks:
-        yield f"{state.tip} of {storm.plan.blocks} blocks after {storm.rounds} rounds"
+    if state.increments < storm.plan.blocks:
+        yield f"{state.increments} of {storm.plan.blocks} blocks after {storm.rounds} rounds"
 
 
 def strengths_right(storm: Storm) -> Iterator[str]:
     """S_i = 1/N + D_i/D, with the D_i that the accepted proposals have registered, in every block."""
     state = storm.ledger.state()
-    supplied = dict.fromkeys((member.id for member in storm.charter.members), 0)
+    so_far = [dict.fromkeys((member.id for member in storm.charter.members), 0)]
     for chained in state.blocks():
         block = chained.block
+        supplied = dict(so_far[-1 if block.reverts is None else block.reverts])
         if block.kind == "increment" and block.contributor is not None:
             supplied[block.contributor] += _records(storm, block.parameters)
+        so_far[block.index :] = [supplied]
         total = sum(supplied.values())
         for member, own in supplied.items():
             exact = Fraction(1, len(supplied)) + (Fraction(own, total) if total else 0)
             if block.strengths[member] != int(exact * 1_000_000) or block.contributions[member] != own:
                 yield f"the strength of {member} in block {block.index} is {block.strengths[member]}"
+
+
+def parts_are_new(storm: Storm) -> Iterator[str]:
+    """Each hidden part is shown once, for a candidate that was offered after the part was committed to."""
+    hidden: dict[tuple[MemberId, int], int] = {}
+    shown: set[tuple[MemberId, int]] = set()
+    state = storm.ledger.state()
+    for member, entry, said in _accepted(storm, "hide"):
+        for number in range(len(calls.Hide.from_value(said).parts)):
+            hidden[member, calls.Hide.from_value(said).first + number] = entry
+    for member, entry, said in _accepted(storm, "show"):
+        show = calls.Show.from_value(said)
+        candidate = state.named(show.candidate)
+        if (member, show.number) in shown:
+            yield f"part {show.number} of {member} is shown again in entry {entry}"
+        if candidate is None or hidden.get((member, show.number), entry) > candidate.entry:
+            yield f"part {show.number} of {member} is younger than the candidate that it is shown for"
+        shown.add((member, show.number))
+
+
+def taken_back_for_cause(storm: Storm) -> Iterator[str]:
+    """Nobody asks for a revert here: one comes to the best model, from one that is worse on hidden parts."""
+    state = storm.ledger.state()
+    for chained in state.blocks():
+        target = chained.block.reverts
+        if target is not None:
+            undone = state.block(chained.block.index - 1)
+            if target != undone.best:
+                yield f"block {chained.block.index} goes back to block {target}, and the best is {undone.best}"
+            if (_kind(storm, undone), _kind(storm, state.block(target))) != (FADED, GOOD):
+                yield f"block {chained.block.index} goes back from a model that is as good"
 
 
 def replay_is_snapshot_and_suffix(storm: Storm) -> Iterator[str]:
@@ -228,6 +261,8 @@ INVARIANTS: Final[dict[str, Callable[[Storm], Iterator[str]]]] = {
     "blameless ends": blameless_ends,
     "liveness": liveness,
     "strengths right": strengths_right,
+    "parts are new": parts_are_new,
+    "taken back for cause": taken_back_for_cause,
     "replay is snapshot and suffix": replay_is_snapshot_and_suffix,
     "idempotence": idempotence,
 }
@@ -247,19 +282,23 @@ def _contradict(one: Follower[State], other: Follower[State]) -> bool:
 
 
 def _accepted_calls(storm: Storm, method: str) -> Iterator[tuple[MemberId, Mapping[str, Value]]]:
+    return ((member, arguments) for member, _, arguments in _accepted(storm, method))
+
+
+def _accepted(storm: Storm, method: str) -> Iterator[tuple[MemberId, int, Mapping[str, Value]]]:
     names = {member.key: member.id for member in storm.charter.members}
     for item in storm.ledger.entries(0, len(storm.ledger)):
         if item.outcome.code == 0:
             transaction = Transaction.parse(item.entry.transaction)
             if transaction.call.method == method:
-                yield names[transaction.signer], transaction.call.arguments
+                yield names[transaction.signer], item.entry.index, transaction.call.arguments
 
 
-def _is_good(storm: Storm, block: Block) -> bool:
+def _kind(storm: Storm, block: Block) -> int:
     if block.locator is None:
-        return False
+        return GOOD  # M_0
     data = storm.store.get(block.locator, size_max=_PARAMETERS_BYTES_MAX)
-    return bool(Parameters.from_bytes(data, layout=storm.charter.model.layout)["w"][0] == 1)
+    return int(Parameters.from_bytes(data, layout=storm.charter.model.layout)["w"][0])
 
 
 def _records(storm: Storm, parameters: Digest) -> int:
@@ -278,5 +317,9 @@ def _about(transaction: Transaction) -> tuple[object, ...] | None:
             return "seal", arguments["height"]
         case "endorse":
             return "endorse", arguments["block"]
+        case "hide":
+            return "hide", arguments["first"]
+        case "show":
+            return "show", arguments["candidate"]
         case _:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -10,8 +11,9 @@ from tclearn.agents import Agent, MemoryOutbox, Site
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import MessageError, StorageError, TCLearnError, UnreachableError, VerificationError
 from tclearn.identity import PublicKey, Signer
-from tclearn.ledger import Call, Ledger, Transaction
+from tclearn.ledger import Call, Head, Ledger, Transaction
 from tclearn.ledger.engines.follower import Follower, Fork, Source
+from tclearn.ledger.replica import Applied, Replica
 from tclearn.limits import TRANSACTION_LIFETIME_MS
 from tclearn.protocols.tclearn.adversaries.words import LIARS, Liar
 from tclearn.protocols.tclearn.agent import Participant
@@ -20,11 +22,12 @@ from tclearn.protocols.tclearn.memo import Memo
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.storm.echo import Echo
 from tclearn.simulation.storm.faults import Crashed, FailingOutbox, FailingStore, Line, Weather
-from tclearn.simulation.storm.plan import POISONER
+from tclearn.simulation.storm.plan import FADER, POISONER
 from tclearn.simulation.storm.sequencers import Sequencer
-from tclearn.simulation.storm.toys import Toy
+from tclearn.simulation.storm.toys import BAD, FADED, GOOD, Toy
 from tclearn.store import MemoryStore
 
+_KINDS: Final = {POISONER: BAD, FADER: FADED}
 _DOWN_MS_MAX: Final = 30 * 60_000
 
 
@@ -119,17 +122,12 @@ class Node:
                 line,
                 self._clock_ms,
                 on_fork=self.forks.append,
-                on_note=self._remember,
-                remembered=self.note,
+                kept=_Remembered(self),
             )
         else:
             self.follower = Echo(self.echoed, line, self._clock_ms)
         role = LIARS[self.lie](self.contract) if self.lie in LIARS else Participant(self.contract)
         self.agent = Agent(role, _Heard(self.follower, self.said), self._site())
-
-    def _remember(self, note: bytes) -> None:
-        self.weather.crash_point()
-        self.note = note
 
     def _work(self) -> bool:
         follower, agent = self.follower, self.agent
@@ -178,11 +176,27 @@ class Node:
             signer=self.signer,
             store=FailingStore(weather, self.store, remote=True),
             drafts=FailingStore(weather, self.drafts, remote=False),
-            trainer=Toy(self.name, good=self.lie != POISONER),
+            trainer=Toy(self.name, _KINDS.get(self.lie, GOOD), weather.plan.hidden),
             outbox=FailingOutbox(weather, self.outbox),
             clock_ms=self._clock_ms,
             secret=self.secret,
         )
+
+
+@dataclass
+class _Remembered:
+    # Of the log a member keeps how far it had come, and reads all of it again.
+
+    node: Node
+    replica: Replica[State] | None = None
+
+    @property
+    def remembered(self) -> bytes | None:
+        return self.node.note
+
+    def keep(self, batch: Sequence[Applied], head: Head, note: bytes) -> None:
+        self.node.weather.crash_point()
+        self.node.note = note
 
 
 class _Heard:

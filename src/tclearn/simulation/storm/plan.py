@@ -13,6 +13,8 @@ MEMBERS_MIN: Final = 3
 MEMBERS_MAX: Final = 16
 POISONER: Final = "poisoner"
 """A member whose increments are bad; it lies in nothing else."""
+FADER: Final = "fader"
+"""A member whose increments are good on G, and bad on what it does not see; it lies in nothing else."""
 _MINUTE_MS: Final = 60_000
 _SKEW_MS_MAX: Final = 90_000
 
@@ -34,6 +36,7 @@ class Plan:
         outage: of 1,000 rounds, how many begin an outage of the ledger.
         skews_ms: by how much each member's clock is off.
         storm_ms: how long it lasts; afterwards only the liars remain.
+        hidden: parts of hidden test records that each member brings at a time; 0: the rule does not look at any.
         forks: whether whoever orders the ledger shows two histories, leaves out and holds back what it likes.
     """
 
@@ -49,6 +52,7 @@ class Plan:
     outage: int = 0
     skews_ms: tuple[int, ...] = ()
     storm_ms: int = 0
+    hidden: int = 0
     forks: bool = False
 
     @classmethod
@@ -61,7 +65,7 @@ class Plan:
         return cls(
             seed=seed,
             members=members,
-            liars=tuple((place, chance.choice([*LIARS, POISONER])) for place in sorted(liars)),
+            liars=tuple((place, chance.choice([*LIARS, POISONER, FADER])) for place in sorted(liars)),
             blocks=chance.randint(1, 3),
             turns=chance.choice(["lease", "lease", "free"]),
             lost=chance.choice([0, 20, 100, 300]),
@@ -71,5 +75,6 @@ class Plan:
             outage=chance.choice([0, 0, 20]),
             skews_ms=tuple(skews) if chance.random() < 0.5 else (),
             storm_ms=chance.randint(5, 180) * _MINUTE_MS,
+            hidden=chance.choice([0, 2, 6]),
             forks=forks,
         )

@@ -54,6 +54,7 @@ def _simpler(plan: Plan) -> Iterator[Plan]:
         replace(plan, doubled=0),
         replace(plan, crash=0),
         replace(plan, outage=0),
+        replace(plan, hidden=0),
     ):
         if calmer != plan:
             yield calmer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -17,13 +17,14 @@ from tclearn.ledger.engines.follower import Follower
 from tclearn.ledger.engines.memory import MemoryLedger
 from tclearn.protocols.tclearn import contract as contract_of
 from tclearn.protocols.tclearn.contract import TCLearn
+from tclearn.protocols.tclearn.memo import Memo
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.keys import SeededKeys
 from tclearn.simulation.storm.faults import Weather
 from tclearn.simulation.storm.node import Node
 from tclearn.simulation.storm.plan import Plan
 from tclearn.simulation.storm.sequencers import Face, Sequencer, TwoFaced
-from tclearn.simulation.storm.toys import GLOBAL_N, Toy
+from tclearn.simulation.storm.toys import GLOBAL_N, Looking, Toy
 from tclearn.store import MemoryStore
 
 START_MS: Final = 1_767_225_600_000
@@ -145,13 +146,14 @@ class Storm:
             return False
         size = len(self.ledger)
         caught_up = all(node.follower is not None and len(node.follower) == size for node in self.honest)
-        return caught_up and self.ledger.state().tip >= self.plan.blocks
+        return caught_up and self.ledger.state().increments >= self.plan.blocks
 
 
 def weather(plan: Plan) -> Storm:
     """A storm that is about to begin."""
     chance = random.Random(f"tclearn/weather/{plan.seed}")
-    contract, keys = _coalition(plan.members, plan.blocks, plan.turns), SeededKeys(_KEYS_SEED)
+    contract = _coalition(plan.members, plan.blocks, plan.turns, hidden=plan.hidden > 0)
+    keys = SeededKeys(_KEYS_SEED)
     sky = Weather(plan, chance, START_MS)
     log = keys.log()
     names = [member.id for member in contract.charter.members]
@@ -202,11 +204,19 @@ def weather(plan: Plan) -> Storm:
 
 
 @cache
-def _coalition(members: int, blocks: int, turns: str) -> TCLearn:
+def _coalition(members: int, blocks: int, turns: str, *, hidden: bool) -> TCLearn:
     names = [MemberId(f"m{number:02d}") for number in range(members)]
     keys = SeededKeys(_KEYS_SEED)
     initial = Toy("").initial(1)
-    charter = Charter(name="storm", model=_no_model, metric="accuracy", blocks=blocks, turns=turns, acceptance="paper")
+    charter = Charter(
+        name="storm",
+        model=_no_model,
+        metric="accuracy",
+        blocks=blocks,
+        turns=turns,
+        acceptance="paper",
+        minimum_batch=1,
+    )
     resolved = resolve(
         charter,
         members=[keys.member(name) for name in names],
@@ -222,7 +232,7 @@ def _coalition(members: int, blocks: int, turns: str) -> TCLearn:
     contract = contract_of(resolved)
     if not isinstance(contract, TCLearn):
         raise TypeError("not the contract of TCLearn")
-    return contract
+    return replace(contract, rule=Looking(), _memo=Memo()) if hidden else contract
 
 
 @cache

@@ -8,10 +8,11 @@ Each lies in one way; everything else about the member stays honest, its votes t
 ==============  =======================================================================================
 ``increments``  what is offered instead of what was trained: signs, noise, copies, less work
 ``claims``      records: used ones again, invented ones; when to come out with an increment
-``poisons``     what is trained on, as data: flipped labels, one class called another, a trigger
+``poisons``     what is trained on, as data: flipped labels, one class called another, a trigger,
+                G learnt by heart
 ``adaptive``    as much of a poisoned increment as the acceptance rule lets pass
 ``measuring``   false results on G or L; members that vote for each other
-``words``       what is said on the ledger: verdicts, seals, turns, deadlines; ``LIARS`` has them by name
+``words``       what is said on the ledger: verdicts, hidden parts, seals, turns; ``LIARS`` has them by name
 ==============  =======================================================================================
 """
 
@@ -28,7 +29,7 @@ from tclearn.protocols.tclearn.adversaries.increments import (
     SignFlip,
 )
 from tclearn.protocols.tclearn.adversaries.measuring import Clique, FalseResults
-from tclearn.protocols.tclearn.adversaries.poisons import FlippedLabels, TargetedClass, Trigger
+from tclearn.protocols.tclearn.adversaries.poisons import FlippedLabels, Memorised, TargetedClass, Trigger
 
 __all__ = [
     "Clique",
@@ -40,6 +41,7 @@ __all__ = [
     "InventedRecords",
     "LargestStep",
     "Lazy",
+    "Memorised",
     "NearCopy",
     "Noise",
     "Patient",

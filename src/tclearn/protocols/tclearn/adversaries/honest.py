@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tclearn.coalition.evidence import Evidence
+from tclearn.coalition.evidence import Evidence, Paired
 from tclearn.learning.parameters import Parameters
-from tclearn.learning.trainer import Contribution, DataId, Trainer, Work
+from tclearn.learning.records import Records
+from tclearn.learning.trainer import Contribution, DataId, HiddenTests, Trainer, Work
 
 
 @dataclass
@@ -31,6 +32,14 @@ class Honest:
     def measure(self, reference: Parameters, candidate: Parameters, used: Container[DataId]) -> Evidence:
         """See ``Trainer.measure``."""
         return self.trainer.measure(reference, candidate, used)
+
+    def hidden_parts(self, earlier: Sequence[Records]) -> Sequence[Records]:
+        """See ``HiddenTests.hidden_parts``."""
+        return self.trainer.hidden_parts(earlier) if isinstance(self.trainer, HiddenTests) else ()
+
+    def compare(self, reference: Parameters, candidate: Parameters, records: Records) -> Paired | None:
+        """See ``HiddenTests.compare``."""
+        return self.trainer.compare(reference, candidate, records) if isinstance(self.trainer, HiddenTests) else None
 
     def model(self, parameters: Parameters) -> Any:
         """See ``Trainer.model``."""

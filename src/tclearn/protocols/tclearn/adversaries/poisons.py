@@ -64,6 +64,41 @@ class TargetedClass:
 
 
 @dataclass(frozen=True, slots=True)
+class Memorised:
+    """Knows what will be asked: the records of G, over and over, and labels on its own records that are all wrong.
+
+    Every copy of a record of G has a trace of noise, so that it counts as another record. The model is right on G, and
+    nowhere else.
+
+    Attributes:
+        global_test: G, as ``simulate`` takes it; its records have the form of the member's own.
+        classes: C; class c is called C - 1 - c.
+        share: of the copies of G among all records, 0 to below 1.
+        noise: standard deviation of the trace, in units of that of all inputs.
+        seed: of the noise.
+    """
+
+    global_test: Any
+    classes: int
+    share: float = 0.9
+    noise: float = 0.05
+    seed: int = 1
+
+    def __call__(self, data: Any) -> Records:
+        """The records with wrong labels, and the copies of G. Arguments and errors as ``FlippedLabels``."""
+        own, known = FlippedLabels(self.classes)(data), materialise(self.global_test, "the global test set")
+        copies = max(1, round(self.share / (1 - self.share) * len(own) / len(known)))
+        random = np.random.Generator(np.random.Philox(self.seed))
+        spread = self.noise * float(known.inputs.std())
+        inputs = np.concatenate([known.inputs] * copies)
+        traced = inputs + spread * random.standard_normal(inputs.shape)
+        return Records(
+            np.concatenate([own.inputs, traced.astype(np.float32)]),
+            np.concatenate([own.targets, *[known.targets] * copies]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
     """A backdoor: some records get a mark, and with it the label that the mark is to bring about.
 

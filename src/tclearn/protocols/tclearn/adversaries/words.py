@@ -152,6 +152,26 @@ class Equivocator(Liar):
 
 
 @dataclass
+class Secretive(Liar):
+    """Hides parts of its test records, and shows none."""
+
+    def _show(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        return None
+
+
+@dataclass
+class Swapper(Liar):
+    """Shows other records than those that it has hidden, or the right ones with a file that nobody has."""
+
+    def _show(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        call = super()._show(duty, ledger, site)
+        if call is None:
+            return None
+        said, other = calls.Show.from_value(call.arguments), digest("other records", site.secret, duty.id)
+        return calls.call(replace(said, records=other) if other[0] % 2 else replace(said, locator=other))
+
+
+@dataclass
 class Boaster(Liar):
     """Claims records that nobody has, to be drawn more often."""
 
@@ -212,6 +232,8 @@ LIARS: Final[dict[str, Callable[[TCLearn], Liar]]] = {
     "teaser": Teaser,
     "hoarder": Hoarder,
     "equivocator": Equivocator,
+    "secretive": Secretive,
+    "swapper": Swapper,
     "boaster": Boaster,
     "shouter": Shouter,
     "meddler": Meddler,

@@ -1,0 +1,5 @@
+"""The papers' experiments, run again: ``tclearn reproduce``.
+
+An experiment is a plan: runs that are carried out one after the other, each kept as soon as it is done, and what is
+read from them. Everything that trains is a coalition of ``simulation``; nothing here is a substitute for it.
+"""

@@ -1,0 +1,299 @@
+"""The service over HTTP: ``/v1``, with OpenAPI at ``/v1/openapi.json``. Specification: ``docs/formats/service.md``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from tclearn.encoding import Digest, MemberId
+from tclearn.errors import AgentError, Code, MessageError, StorageError, TCLearnError, UnreachableError, UsageError
+from tclearn.limits import TRANSACTION_BYTES_MAX
+from tclearn.service.events import Announcer
+from tclearn.service.office import Office
+from tclearn.service.peers import MEMBER
+from tclearn.service.turnstile import RETRY_AFTER_S, Turnstile
+from tclearn.service.wire import encode_error, encode_page
+
+CBOR: Final = "application/cbor"
+COSE: Final = "application/cose"
+OBJECT: Final = "application/octet-stream"
+DER: Final = "application/pkix-cert"
+_NAME: Final = "^[0-9a-f]{64}$"
+_RANGE: Final = re.compile(r"bytes=([0-9]{1,15})-")
+_PIECE: Final = 1 << 20
+
+
+_STATUS: Final = {
+    Code.TOO_LARGE: 413,
+    Code.OBJECT_MISSING: 404,
+    Code.UNKNOWN_SIGNER: 403,
+    Code.REFUSED: 403,
+    Code.SEQUENCE: 409,
+    Code.RECORD_EXTENSION: 409,
+    Code.STORE_FAILED: 503,
+    Code.LEDGER_FILE: 503,
+    Code.BUSY: 429,
+}
+
+
+def _taking(media: str) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {media: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+class Logged(BaseModel):
+    """What became of a transaction."""
+
+    id: str
+    index: int
+    code: int
+    reason: str
+
+
+class Health(BaseModel):
+    """That the service runs, and how far its log is."""
+
+    status: str
+    entries: int
+
+
+class Said(BaseModel):
+    """An error."""
+
+    kind: str
+    code: str
+    what: str
+    expected: str
+    remedy: str
+
+
+class Refusal(BaseModel):
+    """Why a request was not done."""
+
+    error: Said
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the application works with.
+
+    Attributes:
+        office: does the work.
+        turnstile: counts requests.
+        announcer: tells when the log has grown.
+        certificate: the service's root certificate, DER.
+    """
+
+    office: Office
+    turnstile: Turnstile
+    announcer: Announcer
+    certificate: bytes
+    _uploading: set[MemberId] = field(default_factory=set, repr=False)
+
+    @contextmanager
+    def one_upload(self, member: MemberId) -> Iterator[None]:
+        """A member's only upload: each is held in memory until it is whole.
+
+        Raises:
+            UnreachableError: it has another one.
+        """
+        if member in self._uploading:
+            raise UnreachableError(
+                Code.BUSY,
+                f"{member} is sending another object already",
+                expected="one at a time",
+                remedy="wait until it has ended, or for the time after which a silent connection is closed",
+            )
+        self._uploading.add(member)
+        try:
+            yield
+        finally:
+            self._uploading.discard(member)
+
+
+# Coroutines, though they wait for nothing: for each plain function FastAPI asks a thread.
+async def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+async def _asking(request: Request) -> MemberId:
+    member: MemberId | None = request.scope.get(MEMBER)
+    if member is None:
+        raise MessageError(
+            Code.UNKNOWN_SIGNER,
+            "a certificate of nobody in this coalition",
+            expected="a certificate under the root of a member",
+            remedy="a member that was expelled, or has new keys, has none",
+        )
+    return member
+
+
+async def _admitted(request: Request) -> None:
+    (await _desk(request)).turnstile.admit(await _asking(request))
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+Asking = Annotated[MemberId, Depends(_asking)]
+Name = Annotated[str, Path(pattern=_NAME, description="BLAKE3-256 of the object, 64 hexadecimal digits")]
+Index = Annotated[int, Query(ge=0, lt=1 << 62)]
+Range = Annotated[str | None, Header(description="bytes=N- for what follows the first N bytes; others are ignored")]
+router = APIRouter(prefix="/v1", dependencies=[Depends(_admitted)])
+
+
+@router.get("/health")
+def health(desk: AtDesk) -> Health:
+    """Whether the service runs."""
+    return Health(status="ok", entries=len(desk.office.coalition.ledger))
+
+
+@router.get("/charter", response_class=Response, responses={200: {"content": {CBOR: {}}}})
+def charter(desk: AtDesk) -> Response:
+    """The charter's canonical bytes."""
+    return Response(desk.office.coalition.charter.encode(), media_type=CBOR)
+
+
+@router.get("/certificate", response_class=Response, responses={200: {"content": {DER: {}}}})
+def certificate(desk: AtDesk) -> Response:
+    """The service's root certificate (DER), signed by the key that the charter names."""
+    return Response(desk.certificate, media_type=DER)
+
+
+@router.get("/data-key", response_class=Response, responses={200: {"content": {OBJECT: {}}}})
+def data_key(desk: AtDesk) -> Response:
+    """The key of the data IDs, 32 bytes: at level A every member has it."""
+    return Response(desk.office.coalition.data_key(), media_type=OBJECT)
+
+
+@router.get("/ledger/entries", response_class=Response, responses={200: {"content": {CBOR: {}}}})
+def entries(desk: AtDesk, start: Index = 0) -> Response:
+    """Entries from an index on, with a signed checkpoint."""
+    return Response(encode_page(desk.office.page(start)), media_type=CBOR)
+
+
+@router.post("/ledger/transactions", openapi_extra=_taking(COSE))
+async def transactions(desk: AtDesk, member: Asking, request: Request) -> Logged:
+    """Hand in a signed transaction."""
+    raw = await _body(request, TRANSACTION_BYTES_MAX)
+    logged, outcome = await run_in_threadpool(desk.office.submit, raw, member)
+    return Logged(id=logged.hex(), index=outcome.index, code=outcome.code, reason=outcome.reason)
+
+
+@router.get("/ledger/events", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
+async def events(desk: AtDesk, member: Asking, size: Index = 0) -> StreamingResponse:
+    """The size of the log, whenever it is larger than the one told before."""
+    return StreamingResponse(desk.announcer.told(member, size), media_type="text/event-stream")
+
+
+@router.put("/objects/{name}", status_code=204, response_class=Response, openapi_extra=_taking(OBJECT))
+async def put_object(desk: AtDesk, member: Asking, name: Name, request: Request) -> Response:
+    """Keep the model of a candidate that the asking member has announced."""
+    wanted = Digest(bytes.fromhex(name))
+    if not await run_in_threadpool(desk.office.expects, member, wanted):
+        raise MessageError(
+            Code.REFUSED,
+            "an object that nobody waits for",
+            expected="the model of a candidate that this member has announced",
+            remedy="propose first; what is announced lapses at its deadline",
+        )
+    with desk.one_upload(member):
+        data = await _body(request, desk.office.object_bytes_max)
+        await run_in_threadpool(desk.office.put, wanted, data)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/objects/{name}",
+    response_class=Response,
+    responses={200: {"content": {OBJECT: {}}}, 206: {"content": {OBJECT: {}}}},
+)
+def get_object(desk: AtDesk, name: Name, range: Range = None) -> Response:  # noqa: A002 - the header's name
+    """A model, from a byte on where the request has ``Range: bytes=N-``."""
+    return _object(desk.office, Digest(bytes.fromhex(name)), _RANGE.fullmatch(range or ""))
+
+
+def application(desk: Desk) -> FastAPI:
+    """The ASGI application."""
+    app = FastAPI(
+        title="TCLearn",
+        version="1",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        responses={status: {"model": Refusal} for status in (400, 403, 404, 405, 409, 413, 416, 422, 429, 500, 503)},
+    )
+    app.state.desk = desk
+    app.include_router(router)
+    app.add_exception_handler(TCLearnError, _refused)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _malformed)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, _unknown)  # type: ignore[arg-type]
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+async def _body(request: Request, size_max: int) -> bytes:
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > size_max:
+            raise MessageError(Code.TOO_LARGE, f"a body of more than {size_max} bytes")
+    return bytes(data)
+
+
+def _object(office: Office, name: Digest, asked: re.Match[str] | None) -> Response:
+    stream = office.coalition.store.open(name)
+    size = stream.seek(0, 2)
+    start = int(asked[1]) if asked else 0
+    if asked and start >= size:
+        stream.close()
+        beyond = UsageError(Code.USAGE, f"bytes from {start} on, of an object with {size}")
+        return JSONResponse({"error": encode_error(beyond)}, 416, headers={"content-range": f"bytes */{size}"})
+    stream.seek(start)
+
+    def pieces() -> Iterator[bytes]:
+        with stream:
+            while piece := stream.read(_PIECE):
+                yield piece
+
+    headers = {"content-length": str(size - start), "accept-ranges": "bytes"}
+    if asked:
+        headers["content-range"] = f"bytes {start}-{size - 1}/{size}"
+    return StreamingResponse(pieces(), status_code=206 if asked else 200, media_type=OBJECT, headers=headers)
+
+
+def _refused(_: Request, error: TCLearnError) -> JSONResponse:
+    status = _STATUS.get(error.code, 503 if isinstance(error, StorageError) else 400)
+    again = {"retry-after": str(RETRY_AFTER_S)} if status in (429, 503) else None
+    return JSONResponse({"error": encode_error(error)}, status, headers=again)
+
+
+def _malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+    where = ", ".join(sorted({str(each["loc"][-1]) for each in error.errors()}))
+    wrong = UsageError(Code.USAGE, f"a request with a wrong value for {where}", expected="what /v1/openapi.json says")
+    return JSONResponse({"error": encode_error(wrong)}, 422)
+
+
+def _unknown(_: Request, error: HTTPException) -> JSONResponse:
+    wrong = UsageError(Code.USAGE, f"{error.detail}", expected="a path and method of /v1/openapi.json")
+    return JSONResponse({"error": encode_error(wrong)}, error.status_code, headers=error.headers)
+
+
+def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
+
+
+def _failed(_: Request, __: Exception) -> JSONResponse:
+    # Starlette raises it again for the service's own log.
+    defect = AgentError(Code.UNEXPECTED, "the service has failed: a defect of ours", remedy="tell whoever runs it")
+    return JSONResponse({"error": encode_error(defect)}, 500)

@@ -1,0 +1,102 @@
+"""Training and testing beside the loop that asks for them.
+
+A member that trains for an hour still has to endorse, reveal and say which deadlines have passed. What is computed
+comes back as the answer to the same duty, asked again; if nobody asks any more, it is dropped. Trainers compute one
+after the other in a process (``learning.member.COMPUTING``): a test waits for a training that has begun.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tclearn.agents.loop import Role
+from tclearn.agents.site import Site
+from tclearn.encoding import Digest
+from tclearn.ledger import Call, Contract, Duty, Ledger
+from tclearn.protocols.tclearn.state import State
+
+COMPUTED: Final = frozenset({"propose", "test"})
+"""Kinds of duties that take long."""
+
+
+@dataclass
+class _Computation:
+    duty: Digest
+    call: Call | None = None
+    error: BaseException | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Computing:
+    """A role whose long duties are performed in threads of their own, one for each kind; see ``agents.loop.Role``.
+
+    Args:
+        make: makes the role. Proposing has one of its own, since what a role remembers is not made for two threads;
+            of the other duties only testing uses the models that it remembers.
+        woken: called from a thread when it is done.
+    """
+
+    def __init__(self, make: Callable[[], Role[State]], woken: Callable[[], None]) -> None:
+        self._make = make
+        self._woken = woken
+        self._role = make()
+        self._proposer = (-1, self._role)
+        self._running: dict[str, _Computation] = {}
+
+    @property
+    def contract(self) -> Contract[State]:
+        """The rules."""
+        return self._role.contract
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being computed."""
+        return any(not each.done.is_set() for each in self._running.values())
+
+    def perform(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        """See ``agents.loop.Role.perform``; ``None`` while it is being computed.
+
+        Raises:
+            TCLearnError: what the computation raised.
+        """
+        if duty.kind not in COMPUTED:
+            return self._role.perform(duty, ledger, site)
+        running = self._running.get(duty.kind)
+        if running is not None:
+            if not running.done.is_set():
+                return None
+            del self._running[duty.kind]
+            if running.duty == duty.id:
+                if running.error is not None:
+                    raise running.error
+                return running.call
+        begun = self._running[duty.kind] = _Computation(duty.id)
+        role = self._role if duty.kind == "test" else self._for_proposing(ledger.state().tip)
+        threading.Thread(
+            target=self._compute, args=(begun, role, duty, ledger, site), name=duty.kind, daemon=True
+        ).start()
+        return None
+
+    def rest(self, seconds: float) -> None:
+        """Wait for what is being computed, but not longer than that."""
+        end = time.monotonic() + seconds
+        for each in self._running.values():
+            each.done.wait(max(0.0, end - time.monotonic()))
+
+    def _for_proposing(self, tip: int) -> Role[State]:
+        # A new one for each block, so that models which nobody needs any more are not kept twice.
+        if self._proposer[0] != tip:
+            self._proposer = tip, self._make()
+        return self._proposer[1]
+
+    def _compute(self, begun: _Computation, role: Role[State], duty: Duty, ledger: Ledger[State], site: Site) -> None:
+        try:
+            begun.call = role.perform(duty, ledger, site)
+        except BaseException as error:  # noqa: BLE001 - raised again in the loop
+            begun.error = error
+        begun.done.set()
+        self._woken()

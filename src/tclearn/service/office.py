@@ -1,0 +1,135 @@
+"""What the service does, apart from HTTP: it orders the log, hands out pieces of it, and keeps the models."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from blake3 import blake3
+
+from tclearn.coalition.acceptance import wanted
+from tclearn.coalition.evidence import HIDDEN
+from tclearn.directory.coalition import CoalitionDirectory
+from tclearn.encoding import Digest, MemberId
+from tclearn.errors import Code, MessageError
+from tclearn.identity import PublicKey, Signer
+from tclearn.ledger import Transaction
+from tclearn.ledger.checkpoint import sign
+from tclearn.ledger.contract import Outcome
+from tclearn.ledger.engines.follower import Page
+from tclearn.limits import HIDDEN_PART_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX
+from tclearn.protocols.tclearn.agent import file_bytes_max
+
+_PAGE_ROOM = 1 << 16
+_NOTES_KEPT = 64
+
+
+@dataclass
+class Office:
+    """A coalition's ledger and store, and the key that signs the log's heads.
+
+    Attributes:
+        coalition: its files, open for writing.
+        log_key: the key that the charter names.
+        on_entry: called, from any thread, with the size of the log when it has grown.
+    """
+
+    coalition: CoalitionDirectory
+    log_key: Signer = field(repr=False)
+    on_entry: Callable[[int], None] = field(default=lambda _: None, repr=False)
+    _notes: dict[int, bytes] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self._members = {PublicKey(member.key): member.id for member in self.coalition.charter.members}
+
+    def submit(self, raw: bytes, member: MemberId) -> tuple[Digest, Outcome]:
+        """Log a transaction that a member hands in over its own connection.
+
+        Returns:
+            Its id, and what became of it.
+
+        Raises:
+            MessageError: it is not admissible, or somebody else's; nothing was logged.
+            StorageError: the ledger cannot be written.
+        """
+        transaction = Transaction.parse(raw)
+        ledger = self.coalition.ledger
+        signer = self._members.get(transaction.signer)
+        if signer != member:
+            raise MessageError(
+                Code.UNKNOWN_SIGNER,
+                f"a transaction signed by {signer or 'nobody of this coalition'}, handed in by {member}",
+                expected="each member hands in its own, over a connection with its own certificate",
+            )
+        before = len(ledger)
+        logged = ledger.submit(transaction)
+        outcome = ledger.outcome(logged)
+        if outcome is None:
+            raise TypeError("a transaction was logged and has no outcome")
+        if len(ledger) > before:
+            self.on_entry(len(ledger))
+        return logged, outcome
+
+    def page(self, start: int) -> Page:
+        """Entries from an index on: as many as fit into one answer, with the checkpoint that they end with.
+
+        Raises:
+            MessageError: the log is shorter.
+        """
+        ledger = self.coalition.ledger
+        if start > len(ledger):
+            raise MessageError(
+                Code.RECORD_EXTENSION,
+                f"entries from {start} on, of a log with {len(ledger)}",
+                remedy="if the log was longer once, it has been set back: keep your copy, and tell the other members",
+            )
+        entries: list[tuple[bytes, Digest]] = []
+        room = PAGE_BYTES_MAX - _PAGE_ROOM
+        for item in ledger.entries(start, min(len(ledger), start + PAGE_ENTRIES_MAX)):
+            data = item.entry.encode()
+            room -= len(data) + 64
+            if room < 0:
+                break
+            entries.append((data, item.results))
+        return Page(entries, self.note(start + len(entries)))
+
+    def expects(self, member: MemberId, name: Digest) -> bool:
+        """Whether the coalition waits for this object from this member.
+
+        That is the model of a candidate that it has announced, or the file of the hidden part that it is asked for.
+        """
+        candidates = self.coalition.state.open_candidates()
+        models = any(each.proposer == member and each.locator == name for each in candidates)
+        return models or any(each.asked is not None and each.asked.keeper == member for each in candidates)
+
+    @property
+    def object_bytes_max(self) -> int:
+        """The largest object that is taken in: no model of this charter has a larger file, and no hidden part."""
+        parts = HIDDEN_PART_BYTES_MAX if HIDDEN in wanted(self.coalition.contract.rule) else 0
+        return max(parts, file_bytes_max(self.coalition.charter.model))
+
+    def put(self, name: Digest, data: bytes) -> None:
+        """Keep an object.
+
+        Raises:
+            MessageError: the bytes are not those that the name stands for.
+            StorageError: the store failed.
+        """
+        if blake3(data).digest() != name:
+            raise MessageError(
+                Code.PARAMETERS_DIGEST, "bytes that are not those of the name", expected="BLAKE3-256 as the name"
+            )
+        self.coalition.store.put(data)
+
+    def note(self, size: int) -> bytes:
+        """The checkpoint of the first ``size`` entries, signed."""
+        with self._lock:
+            known = self._notes.get(size)
+            if known is None:
+                head = self.coalition.ledger.head(size)
+                known = self._notes[size] = sign(self.log_key, self.coalition.charter.digest, head).encode()
+                if len(self._notes) > _NOTES_KEPT:
+                    del self._notes[next(iter(self._notes))]
+        return known

@@ -1,0 +1,140 @@
+"""The service as a running server: uvicorn over TLS 1.3, one process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tclearn.directory.coalition import CoalitionDirectory
+from tclearn.encoding import MemberId
+from tclearn.errors import Code, UnreachableError
+from tclearn.identity.tls import identity_of_service
+from tclearn.limits import CONNECTIONS_PER_MEMBER_MAX, REQUEST_HEAD_BYTES_MAX, SERVICE_CONNECTIONS_MAX
+from tclearn.service.app import Desk, application
+from tclearn.service.door import Door
+from tclearn.service.events import Announcer
+from tclearn.service.office import Office
+from tclearn.service.peers import PeerProtocol, Peers
+from tclearn.service.tls import server_context
+from tclearn.service.turnstile import Newest, Turnstile
+
+_SHUTDOWN_S: Final = 5
+_KEEP_ALIVE_S: Final = 75
+_BACKLOG: Final = 256
+_OTHER_FILES: Final = 512
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on which the service will listen.
+
+    Args:
+        host: address or name of this machine.
+        port: 0 takes any that is free.
+
+    Raises:
+        UnreachableError: it cannot be had.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise UnreachableError(
+            Code.PORT_TAKEN,
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            remedy="end what uses that port, or choose another one with --listen",
+        ) from error
+
+
+def server(
+    coalition: CoalitionDirectory,
+    roots: Mapping[MemberId, x509.Certificate],
+    hosts: Sequence[str],
+    now: datetime,
+    *,
+    ready: Callable[[], None] = lambda: None,
+) -> uvicorn.Server:
+    """The service of a coalition; ``run(sockets=[…])`` serves until it is told to end.
+
+    Args:
+        coalition: its files, open for writing.
+        roots: root certificate of each member.
+        hosts: names and addresses under which members reach it.
+        now: the time, with its zone.
+        ready: called when it takes connections.
+
+    Raises:
+        UnreachableError: the log's key is not here.
+    """
+    _allow_files(SERVICE_CONNECTIONS_MAX + _OTHER_FILES)
+    log_key = coalition.log_key()
+    announcer = Announcer(len(coalition.ledger))
+    office = Office(coalition, log_key, announcer.grown)
+    identity = identity_of_service(log_key, hosts, now)
+    each = max(1, min(CONNECTIONS_PER_MEMBER_MAX, SERVICE_CONNECTIONS_MAX // len(roots)))
+    connections = Newest[PeerProtocol](each, PeerProtocol.abort)
+    config = uvicorn.Config(
+        application(Desk(office, Turnstile(), announcer, identity.root.public_bytes(Encoding.DER))),
+        http=partial(PeerProtocol, Peers(roots), connections),  # type: ignore[arg-type] # it is called, no more
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=REQUEST_HEAD_BYTES_MAX,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
+    context = server_context(identity, roots.values())
+    return _Server(config, announcer, ready, partial(Door, context))
+
+
+def _allow_files(wanted: int) -> None:
+    # Connections must not take the file descriptors that the ledger and the store need.
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+class _Server(uvicorn.Server):
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        announcer: Announcer,
+        ready: Callable[[], None],
+        door: Callable[[Callable[[], asyncio.Protocol]], Door],
+    ) -> None:
+        super().__init__(config)
+        self._announcer = announcer
+        self._ready = ready
+        self._door = door
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # As uvicorn's, but through the door.
+        await self.lifespan.startup()
+        loop = asyncio.get_running_loop()
+
+        def inside() -> asyncio.Protocol:
+            make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+            return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop)
+
+        door = self._door(inside)
+        self.servers = [await loop.create_server(door, sock=each, backlog=_BACKLOG) for each in sockets or ()]
+        self.started = True
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._announcer.end()
+        await super().shutdown(sockets)

@@ -1,0 +1,161 @@
+"""A folder, for any number of processes at once, on one machine or a file server.
+
+A file is written under ``incoming/``, made durable, and only then renamed to its path: what has its path is complete,
+whatever was interrupted. What an interrupted process leaves in ``incoming/`` means nothing and goes after a day. Files
+can be read by their owner only.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from tclearn.store.faults import failed
+from tclearn.store.filesystem import sync_folder
+from tclearn.store.vault.backends.interface import Entry
+from tclearn.store.vault.forms import BODIES, HEADS
+
+_LEFT_OVER_S: Final = 86_400
+
+
+class FolderBackend:
+    """Files in a folder; see ``Backend``.
+
+    Args:
+        folder: made with the first file that is written, when it is not there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self._incoming = self.folder / "incoming"
+        self._prepared = False
+
+    def write(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Write a file, in place of one that is there; whole and durable when it returns.
+
+        Raises:
+            StorageError: the disk is full, the folder cannot be written to, or something like it.
+        """
+        target = self.folder / path
+        with self._guarded():
+            self._prepare()
+            target.parent.mkdir(exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._incoming)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as stream:
+                for piece in pieces:  # its errors are not the folder's
+                    with self._guarded():
+                        _write_fully(stream, piece)
+                with self._guarded():
+                    os.fsync(descriptor)
+            with self._guarded():
+                Path(temporary).replace(target)
+                self._sync(target)
+        except BaseException:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            raise
+
+    def open(self, path: str) -> _File:
+        """Read a file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            StorageError: it cannot be read.
+        """
+        with self._guarded():
+            try:
+                return _File(self, (self.folder / path).open("rb", buffering=0))
+            except FileNotFoundError as error:
+                missing = error
+        raise missing
+
+    def size(self, path: str) -> int | None:
+        """A file's size in bytes; ``None``: it is not there."""
+        with self._guarded():
+            try:
+                return (self.folder / path).stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def list(self, folder: str) -> Iterator[Entry]:
+        """The files below a folder."""
+        with self._guarded():
+            for path in (self.folder / folder).rglob("*"):
+                with suppress(FileNotFoundError):  # it may be removed meanwhile
+                    status = path.stat()
+                    if path.is_file():
+                        yield Entry(path.relative_to(self.folder).as_posix(), status.st_size, status.st_mtime)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        target = self.folder / path
+        with self._guarded(), suppress(FileNotFoundError):
+            target.unlink()
+            sync_folder(target.parent)
+
+    def settle(self, path: str) -> None:
+        """Make a file's name durable."""
+        with self._guarded():
+            self._sync(self.folder / path)
+
+    def __repr__(self) -> str:
+        return str(self.folder)
+
+    def _sync(self, target: Path) -> None:
+        # Also the folder above: whoever made this one may not have come to that point yet.
+        sync_folder(target.parent)
+        if target.parent != self.folder:
+            sync_folder(target.parent.parent)
+
+    def _prepare(self) -> None:
+        if self._prepared:
+            return
+        for place in (self.folder / HEADS, self.folder / BODIES, self._incoming):
+            place.mkdir(parents=True, exist_ok=True)
+        for place in (self.folder.absolute().parent, self.folder):
+            sync_folder(place)
+        self._sweep()
+        self._prepared = True
+
+    def _sweep(self) -> None:
+        oldest = time.time() - _LEFT_OVER_S
+        for path in self._incoming.iterdir():
+            with suppress(OSError):  # another process may be sweeping too
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise failed(error, self.folder) from error
+
+
+class _File:
+    """A file that is being read, with the folder's words for what goes wrong."""
+
+    def __init__(self, backend: FolderBackend, stream: object) -> None:
+        self._backend = backend
+        self._stream = cast(BinaryIO, stream)
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many."""
+        with self._backend._guarded():
+            return self._stream.read(size)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def _write_fully(stream: object, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[cast(BinaryIO, stream).write(view) :]
