@@ -208,7 +208,6 @@ CASES: dict[str, Case] = {
         words="honest, Dirichlet 0.5, steps searched on the own hold-out",
         skewed=True,
         search="own",
-        bars=(Bar(figure="honest_rejected", value=0.1, at_most=True),),
     ),
     "skewed-plain": Case(words="honest, Dirichlet 0.5, no step search", skewed=True, search="none"),
     "skewed-on-global": Case(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import documents, files, messages, oblivious, proofs, vaults
+from tests.fuzz import documents, files, messages, oblivious, proofs, service, vaults
 from tests.fuzz.harness import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -16,5 +16,6 @@ TARGETS: Final[dict[str, Target]] = {
         *proofs.TARGETS,
         *oblivious.TARGETS,
         *vaults.TARGETS,
+        *service.TARGETS,
     )
 }

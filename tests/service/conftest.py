@@ -24,11 +24,17 @@ from tclearn.identity.member_keys import MemberKeys
 from tclearn.identity.tls import TlsIdentity, identity_of_member
 from tclearn.protocols.tclearn.state import State
 from tclearn.service import server
+from tclearn.service.app import Desk
 from tclearn.service.home import MemberHome, Oneself
+from tclearn.service.turnstile import Turnstile
 from tclearn.service.work import Work
 
 NAMES = ("leuven", "namur", "porto", "turin")
 PATIENCE_S = 30.0
+SCHEDULE = """
+stop            = { blocks = 4 }
+verdict_minutes = 1
+"""
 CHARTER = """
 [coalition]
 name    = "four"
@@ -41,9 +47,8 @@ local_test = 0.10
 [acceptance]
 lambda = 0.90
 [schedule]
-stop            = { blocks = 4 }
-verdict_minutes = 1
-minimum_batch   = 1
+minimum_batch = 1
+{schedule}
 [hyperparameters]
 epochs     = 2
 batch_size = 8
@@ -78,13 +83,12 @@ def oneself(name: str) -> Oneself:
     return Oneself(enrolment.member, keys_of(name), enrolment.root)
 
 
-@pytest.fixture(scope="session")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A coalition that has said nothing yet; tests take copies."""
-    folder = tmp_path_factory.mktemp("founder")
+def found_four(folder: Path, *, schedule: str = SCHEDULE) -> Path:
+    """Make a coalition that has said nothing yet; returns its directory."""
+    folder.mkdir(exist_ok=True)
     for name in NAMES:
         (folder / f"{name}.pem").write_bytes(ENROLMENTS[name])
-    (folder / "charter.toml").write_text(CHARTER)
+    (folder / "charter.toml").write_text(CHARTER.replace("{schedule}", schedule))
     site = SiteFile(global_test="tests.service.material:global_test", threads=1)
     made = found(
         folder / "charter.toml",
@@ -97,12 +101,19 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "coalition"
 
 
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tests take copies."""
+    return found_four(tmp_path_factory.mktemp("founder"))
+
+
 @dataclass
 class Service:
     """The service, in a thread; it can be ended and started again on the same port."""
 
     directory: Path
     port: int = 0
+    turnstile: Turnstile | None = None
     _running: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
     _open: ExitStack = field(default_factory=ExitStack)
@@ -111,12 +122,20 @@ class Service:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
+    @property
+    def desk(self) -> Desk:
+        assert self._running is not None
+        desk: Desk = self._running.config.loaded_app.state.desk
+        return desk
+
     def start(self) -> None:
         ready = threading.Event()
         coalition = self._open.enter_context(CoalitionDirectory.open(self.directory, writing=True))
         socket = self._open.enter_context(server.listen("127.0.0.1", self.port))
         self.port = socket.getsockname()[1]
-        running = server.server(coalition, coalition.roots(now()), ["127.0.0.1"], now(), ready=ready.set)
+        running = server.server(
+            coalition, coalition.roots(now()), ["127.0.0.1"], now(), turnstile=self.turnstile, ready=ready.set
+        )
         self._running = running
         self._thread = threading.Thread(target=running.run, kwargs={"sockets": [socket]})
         self._thread.start()
@@ -140,11 +159,28 @@ def service(founded: Path, tmp_path: Path) -> Iterator[Service]:
     running.end()
 
 
+@pytest.fixture(scope="session")
+def quiet(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that many tests ask, and none changes but by putting aside an object."""
+    folder = tmp_path_factory.mktemp("quiet")
+    shutil.copytree(founded, folder / "coalition")
+    running = Service(folder / "coalition")
+    running.start()
+    yield running
+    running.end()
+
+
 @dataclass
 class Member:
-    """A member that has joined."""
+    """A member that has joined.
+
+    Attributes:
+        home: its directory.
+        data: which function of ``material`` gives its data.
+    """
 
     home: MemberHome
+    data: str = "of"
 
     @property
     def name(self) -> str:
@@ -156,7 +192,9 @@ class Member:
     ) -> Iterator[Work]:
         """Its agent, in a thread of its own, until the end of the block."""
         site = SiteFile(
-            data=f"tests.service.material:of_{self.name}", global_test="tests.service.material:global_test", threads=1
+            data=f"tests.service.material:{self.data}_{self.name}",
+            global_test="tests.service.material:global_test",
+            threads=1,
         )
         trainer = bound(self.home.charter, site, self.home.data_key())
         told = [] if said is None else said
@@ -171,12 +209,21 @@ class Member:
                 assert not thread.is_alive()
 
 
+def all_joined(service: Service, folder: Path) -> dict[str, Member]:
+    with CoalitionDirectory.open(service.directory) as coalition:
+        digest = coalition.charter.digest
+    return {name: Member(MemberHome.join(folder / name, service.url, digest, oneself(name), now())) for name in NAMES}
+
+
 @pytest.fixture
 def members(service: Service, tmp_path: Path) -> dict[str, Member]:
-    coalition = CoalitionDirectory.open(service.directory)
-    digest = coalition.charter.digest
-    coalition.close()
-    return {name: Member(MemberHome.join(tmp_path / name, service.url, digest, oneself(name), now())) for name in NAMES}
+    return all_joined(service, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def joined(quiet: Service, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Member]:
+    """Members of the quiet service; they do not work."""
+    return all_joined(quiet, tmp_path_factory.mktemp("joined"))
 
 
 def stranger() -> TlsIdentity:

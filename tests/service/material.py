@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tclearn.files import write_whole
 
 
 def network() -> Any:
@@ -38,3 +42,34 @@ def of_porto() -> tuple[Any, Any]:
 
 def of_turin() -> tuple[Any, Any]:
     return _table(4, 40)
+
+
+def classifier() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression()
+
+
+def _growing(seed: int, name: str) -> tuple[Any, Any]:
+    # Ten records more each time that it is asked, also after its process was killed.
+    count = Path(os.environ["TCLEARN_TEST_FOLDER"]) / f"{name}.asked"
+    asked = int(count.read_text()) + 1 if count.exists() else 1
+    write_whole(count, str(asked).encode())
+    x, y = _table(seed, 400)
+    return x[: 10 * asked], y[: 10 * asked]
+
+
+def more_of_leuven() -> tuple[Any, Any]:
+    return _growing(1, "leuven")
+
+
+def more_of_namur() -> tuple[Any, Any]:
+    return _growing(2, "namur")
+
+
+def more_of_porto() -> tuple[Any, Any]:
+    return _growing(3, "porto")
+
+
+def more_of_turin() -> tuple[Any, Any]:
+    return _growing(4, "turin")

@@ -30,20 +30,20 @@ def signed(member: Member, signer: str, *, sequence: int = 1) -> bytes:
     ).raw
 
 
-def test_a_stranger_is_turned_away_in_the_handshake(service: Service, members: dict[str, Member]) -> None:
+def test_a_stranger_is_turned_away_in_the_handshake(quiet: Service, joined: dict[str, Member]) -> None:
     """It has a certificate with a member's name, under a root of its own."""
-    connection = Connection(service.url, client_context(stranger(), members["leuven"].home.service))
+    connection = Connection(quiet.url, client_context(stranger(), joined["leuven"].home.service))
     with pytest.raises(UnreachableError):
         connection.get("/v1/health", size_max=100)
     connection.close()
 
 
-def test_nobody_without_a_certificate(service: Service) -> None:
+def test_nobody_without_a_certificate(quiet: Service) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with (
-        socket.create_connection(("127.0.0.1", service.port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", quiet.port), timeout=5) as plain,
         context.wrap_socket(plain) as secured,
     ):
         try:
@@ -54,22 +54,22 @@ def test_nobody_without_a_certificate(service: Service) -> None:
     assert answer == b""
 
 
-def test_nothing_older_than_tls_1_3(service: Service) -> None:
+def test_nothing_older_than_tls_1_3(quiet: Service) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with (
-        socket.create_connection(("127.0.0.1", service.port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", quiet.port), timeout=5) as plain,
         pytest.raises(OSError, match=r"protocol version|reset|EOF"),
     ):
         context.wrap_socket(plain)
 
 
-def test_a_service_with_another_key_is_not_believed(service: Service, members: dict[str, Member]) -> None:
-    home = members["leuven"].home
+def test_a_service_with_another_key_is_not_believed(quiet: Service, joined: dict[str, Member]) -> None:
+    home = joined["leuven"].home
     identity = identity_of_member(home.oneself.root, home.oneself.keys.root, now())
-    connection = Connection(service.url, client_context(identity, home.oneself.root))
+    connection = Connection(quiet.url, client_context(identity, home.oneself.root))
     with pytest.raises(UnreachableError, match="certificate"):
         connection.get("/v1/health", size_max=100)
     connection.close()
@@ -102,8 +102,8 @@ def test_a_replayed_transaction_is_logged_once(members: dict[str, Member]) -> No
         assert older.value.code is Code.SEQUENCE
 
 
-def test_objects_that_nobody_waits_for_are_not_kept(members: dict[str, Member]) -> None:
-    with members["leuven"].home.connection(now()) as connection:
+def test_objects_that_nobody_waits_for_are_not_kept(joined: dict[str, Member]) -> None:
+    with joined["leuven"].home.connection(now()) as connection:
         store = RemoteStore(connection, MemoryStore())
         with pytest.raises(MessageError) as refused:
             store.put(b"junk")
@@ -128,13 +128,13 @@ def test_objects_that_nobody_waits_for_are_not_kept(members: dict[str, Member]) 
         ("POST", "/v1/ledger/transactions"),
     ],
 )
-def test_what_cannot_be_is_a_coded_error(members: dict[str, Member], method: str, path: str) -> None:
-    with members["namur"].home.connection(now()) as connection, pytest.raises(TCLearnError) as refused:
+def test_what_cannot_be_is_a_coded_error(joined: dict[str, Member], method: str, path: str) -> None:
+    with joined["namur"].home.connection(now()) as connection, pytest.raises(TCLearnError) as refused:
         connection.send(method, path, b"", "application/octet-stream")
     assert isinstance(refused.value, MessageError | UsageError)
 
 
-def test_a_body_that_is_too_large_is_not_read(members: dict[str, Member]) -> None:
-    with members["namur"].home.connection(now()) as connection, pytest.raises(MessageError) as refused:
+def test_a_body_that_is_too_large_is_not_read(joined: dict[str, Member]) -> None:
+    with joined["namur"].home.connection(now()) as connection, pytest.raises(MessageError) as refused:
         connection.send("POST", "/v1/ledger/transactions", bytes(3 << 20), "application/cose")
     assert refused.value.code is Code.TOO_LARGE

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from tclearn.service.home import Oneself
 
 PASSPHRASE = "TCLEARN_PASSPHRASE"  # noqa: S105 - the variable's name
-Key = Annotated[Path, typer.Option("--key", metavar="FILE", help="The member's .key file; its .pem lies beside it.")]
+_ONLY = "the only one here"
+Key = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="FILE", help="The member's .key file; its .pem lies beside it.", show_default=_ONLY),
+]
 Home = Annotated[Path, typer.Option("--dir", "-C", metavar="DIR", help="The directory of what was joined.")]
 
 
@@ -72,7 +76,7 @@ def serve(
 def join(
     url: Annotated[str, typer.Argument(metavar="URL", help="Of the service: https://leuven.example:8443")],
     charter: Annotated[str, typer.Option("--charter", metavar="DIGEST", help="As compared by telephone.")],
-    key: Key,
+    key: Key = None,
     directory: Home = Path("coalition"),
 ) -> None:
     """Join a coalition: check its charter and its service, and make a directory for this member."""
@@ -85,7 +89,7 @@ def join(
 
 
 def agent(
-    key: Key,
+    key: Key = None,
     site: Site = Path("site.toml"),
     directory: Home = Path("coalition"),
     until_complete: Annotated[
@@ -117,15 +121,40 @@ def agent(
             signal.signal(number, lambda *_: work.end())
         work.run()
     say("ended")
+    if work.computing.busy:
+        # A training that nobody waits for any more. All that lasts is on the disk; a framework whose thread is
+        # stopped in the middle may crash the interpreter on its way out.
+        sys.stdout.flush()
+        os._exit(0)
 
 
-def _oneself(key: Path, now: datetime) -> Oneself:
+def _oneself(key: Path | None, now: datetime) -> Oneself:
     from tclearn.service.home import Oneself
 
-    passphrase = os.environ.get(PASSPHRASE)
-    if passphrase is None and is_encrypted(key):
-        passphrase = typer.prompt(f"Passphrase of {key}", hide_input=True)
-    return Oneself.read(key.with_suffix(".pem"), read_key_file(key, passphrase), now)
+    file = _only_key() if key is None else key
+    passphrase = os.environ.get(PASSPHRASE) if is_encrypted(file) else None
+    if passphrase is None and is_encrypted(file):
+        if not sys.stdin.isatty():
+            raise UsageError(
+                Code.KEY_FILE,
+                f"{file} is encrypted, and nobody is here to ask for its passphrase",
+                expected=f"the passphrase in the environment variable {PASSPHRASE}",
+                remedy="set it, or start this in a terminal",
+            )
+        passphrase = typer.prompt(f"Passphrase of {file}", hide_input=True)
+    return Oneself.read(file.with_suffix(".pem"), read_key_file(file, passphrase), now)
+
+
+def _only_key() -> Path:
+    found = sorted(Path().glob("*.key"))
+    if len(found) != 1:
+        raise UsageError(
+            Code.USAGE,
+            f"there are {len(found)} .key files here" if found else "there is no .key file here",
+            expected="one, or --key",
+            remedy="name the member's .key file with --key",
+        )
+    return found[0]
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -92,7 +92,7 @@ class Outcome:
         increments: all that were offered, in order; for training in one place the one that was made.
         approvals: ledger entries about other hyper-parameters.
         entries: entries of the record; 0: there is no record.
-        seconds: time of the last session that worked on it.
+        seconds: time of the last run that worked on it.
     """
 
     name: str

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, BinaryIO, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import AgentError, Code, MessageError, StorageError, TCLearnError, UnreachableError, UsageError
@@ -260,16 +261,24 @@ def _object(office: Office, name: Digest, asked: re.Match[str] | None) -> Respon
         beyond = UsageError(Code.USAGE, f"bytes from {start} on, of an object with {size}")
         return JSONResponse({"error": encode_error(beyond)}, 416, headers={"content-range": f"bytes */{size}"})
     stream.seek(start)
-
-    def pieces() -> Iterator[bytes]:
-        with stream:
-            while piece := stream.read(_PIECE):
-                yield piece
-
     headers = {"content-length": str(size - start), "accept-ranges": "bytes"}
     if asked:
         headers["content-range"] = f"bytes {start}-{size - 1}/{size}"
-    return StreamingResponse(pieces(), status_code=206 if asked else 200, media_type=OBJECT, headers=headers)
+    return _Streamed(stream, status_code=206 if asked else 200, media_type=OBJECT, headers=headers)
+
+
+class _Streamed(StreamingResponse):
+    """What is left of a stream, which is closed whether the other end has taken all of it or not."""
+
+    def __init__(self, stream: BinaryIO, **arguments: Any) -> None:
+        super().__init__(iter(lambda: stream.read(_PIECE), b""), **arguments)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.close()
 
 
 def _refused(_: Request, error: TCLearnError) -> JSONResponse:

@@ -19,8 +19,8 @@ from tclearn.encoding import Digest
 from tclearn.ledger import Call, Contract, Duty, Ledger
 from tclearn.protocols.tclearn.state import State
 
-COMPUTED: Final = frozenset({"propose", "test"})
-"""Kinds of duties that take long."""
+_PAUSE_S: Final = {"propose": 60.0, "test": 1.0}
+"""Kinds of duties that take long, and when each is tried again that has come to nothing: no new data, no model yet."""
 
 
 @dataclass
@@ -38,14 +38,19 @@ class Computing:
         make: makes the role. Proposing has one of its own, since what a role remembers is not made for two threads;
             of the other duties only testing uses the models that it remembers.
         woken: called from a thread when it is done.
+        clock: seconds, from any beginning.
     """
 
-    def __init__(self, make: Callable[[], Role[State]], woken: Callable[[], None]) -> None:
+    def __init__(
+        self, make: Callable[[], Role[State]], woken: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._make = make
         self._woken = woken
         self._role = make()
         self._proposer = (-1, self._role)
         self._running: dict[str, _Computation] = {}
+        self._idle: dict[str, tuple[Digest, float]] = {}
+        self._clock = clock
 
     @property
     def contract(self) -> Contract[State]:
@@ -63,7 +68,7 @@ class Computing:
         Raises:
             TCLearnError: what the computation raised.
         """
-        if duty.kind not in COMPUTED:
+        if duty.kind not in _PAUSE_S:
             return self._role.perform(duty, ledger, site)
         running = self._running.get(duty.kind)
         if running is not None:
@@ -73,7 +78,12 @@ class Computing:
             if running.duty == duty.id:
                 if running.error is not None:
                     raise running.error
+                if running.call is None:
+                    self._idle[duty.kind] = duty.id, self._clock() + _PAUSE_S[duty.kind]
                 return running.call
+        nothing, until_s = self._idle.get(duty.kind, (None, 0.0))
+        if nothing == duty.id and self._clock() < until_s:
+            return None
         begun = self._running[duty.kind] = _Computation(duty.id)
         role = self._role if duty.kind == "test" else self._for_proposing(ledger.state().tip)
         threading.Thread(

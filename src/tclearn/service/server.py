@@ -58,6 +58,7 @@ def server(
     hosts: Sequence[str],
     now: datetime,
     *,
+    turnstile: Turnstile | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> uvicorn.Server:
     """The service of a coalition; ``run(sockets=[…])`` serves until it is told to end.
@@ -67,6 +68,7 @@ def server(
         roots: root certificate of each member.
         hosts: names and addresses under which members reach it.
         now: the time, with its zone.
+        turnstile: counts requests; ``None``: with the limits of ``tclearn.limits``.
         ready: called when it takes connections.
 
     Raises:
@@ -80,7 +82,7 @@ def server(
     each = max(1, min(CONNECTIONS_PER_MEMBER_MAX, SERVICE_CONNECTIONS_MAX // len(roots)))
     connections = Newest[PeerProtocol](each, PeerProtocol.abort)
     config = uvicorn.Config(
-        application(Desk(office, Turnstile(), announcer, identity.root.public_bytes(Encoding.DER))),
+        application(Desk(office, turnstile or Turnstile(), announcer, identity.root.public_bytes(Encoding.DER))),
         http=partial(PeerProtocol, Peers(roots), connections),  # type: ignore[arg-type] # it is called, no more
         ws="none",
         lifespan="off",

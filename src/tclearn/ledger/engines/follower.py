@@ -240,6 +240,8 @@ class Follower(Reading[S]):
             raise
         if fault is not None or not entries:
             self._replica.rollback()
+            if fault is None and size == len(self._replica):
+                self.note = page.note  # a crash may have lost it
         else:
             self._replica.commit()
             self._published = None

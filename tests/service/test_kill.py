@@ -1,0 +1,113 @@
+"""Real processes, killed with SIGKILL at random moments and started again: training goes on, and nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+from tests.service.conftest import NAMES, until
+from tests.service.processes import SERVICE, Fleet, fleet
+from tests.simulation.ledgers import entry_bytes, on_disk, said
+
+from tclearn.agents.outbox import FileOutbox
+from tclearn.directory.coalition import CoalitionDirectory
+from tclearn.encoding import MemberId
+from tclearn.ledger.searching import search
+from tclearn.ledger.transaction import transaction_id
+from tclearn.ledger.verify import verify
+from tclearn.protocols import terms_of
+from tclearn.service.home import OUTBOX
+
+RUNS = 5
+KILLS = 10
+BLOCKS = 10
+ENTRIES = 12 * BLOCKS
+STARTING = 0.25
+"""Share of the kills that come while processes start, and how long a start takes about."""
+START_S = 3.0
+PATIENCE_S = 400.0
+
+
+def check_objects(ships: Fleet) -> None:
+    """Whatever has its name is whole, at the service and at the members, at any moment."""
+    for place in (SERVICE, *NAMES):
+        for file in (ships.folder / place / "objects" / "objects").glob("*/*"):
+            assert blake3(file.read_bytes()).hexdigest() == file.parent.name + file.name
+
+
+def acknowledged(ships: Fleet) -> dict[int, str]:
+    """Index and id of every transaction whose handing in was answered."""
+    noted = {}
+    for name in NAMES:
+        file = ships.folder / f"{name}.acknowledged"
+        for line in file.read_text().splitlines() if file.exists() else ():
+            logged, index = line.split()
+            assert noted.setdefault(int(index), logged) == logged, "one entry, two ids"
+    return noted
+
+
+def outbox_of(home: Path) -> Counter[bytes]:
+    with FileOutbox(home / OUTBOX) as outbox:
+        return Counter(bytes(call) for (call,) in outbox._database.execute("SELECT call FROM decided"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", range(RUNS))
+def test_killed_again_and_again_they_finish_and_nothing_is_lost(tmp_path: Path, run: int) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")  # shown when the test fails
+    chance = random.Random(seed)
+    kills = Counter[str]()
+    with fleet(tmp_path, blocks=BLOCKS, minutes=0.25, turn_minutes=0.25) as ships:
+        for name in NAMES:
+            ships.join(name)
+            ships.start(name)
+        end = time.monotonic() + PATIENCE_S
+        while kills.total() < KILLS:
+            if chance.random() < STARTING:
+                time.sleep(chance.uniform(0, START_S))
+            else:  # after some entries more: while the next one is written, sent, answered or kept
+                wanted = len(acknowledged(ships)) + chance.randrange(2 * ENTRIES // KILLS)
+                until(lambda: len(acknowledged(ships)) >= wanted or ships.any_ended(), PATIENCE_S)  # noqa: B023
+                time.sleep(chance.uniform(0, 0.05))
+            name = chance.choice((SERVICE, *NAMES))
+            if ships.running[name].poll() == 0:
+                break  # they were faster
+            ships.kill(name)
+            kills[name] += 1
+            check_objects(ships)
+            ships.start(name)
+        while not ships.ended():
+            assert time.monotonic() < end, "\n".join(f"{name}: {ships.log(name)[-500:]}" for name in NAMES)
+            time.sleep(0.2)
+        check_objects(ships)
+        noted = acknowledged(ships)
+    print(f"{kills.total()} kills: {dict(kills)}; {len(noted)} acknowledged")
+
+    entries, blocks = on_disk(tmp_path / SERVICE)
+    assert len(blocks) == BLOCKS + 1
+    for name in NAMES:
+        copied, chain = on_disk(tmp_path / name)
+        assert copied == entries[: len(copied)], name
+        assert chain == blocks, name
+    with CoalitionDirectory.open(tmp_path / SERVICE) as home:
+        for index, logged in noted.items():
+            (each,) = home.ledger.entries(index, index + 1)
+            assert transaction_id(each.entry.transaction).hex() == logged, "an acknowledged entry is lost"
+        spoken: dict[MemberId, Counter[bytes]] = {}
+        for sender, call, code in said(home.ledger, home.state):
+            if code == 0:
+                spoken.setdefault(sender, Counter())[call.encode()] += 1
+        assert entry_bytes(home.ledger) == entries
+        home.export(tmp_path / "record.tclearn")
+        with (tmp_path / "record.tclearn").open("rb") as record:
+            assert verify(record, terms_of, home.charter.digest).head.size == len(entries)
+        with (tmp_path / "record.tclearn").open("rb") as record:
+            assert not search(record, terms_of, home.charter.digest).evidence, "somebody contradicts itself"
+    for member, calls in spoken.items():
+        assert set(calls.values()) == {1}, f"{member} said something twice"
+        assert not calls - outbox_of(tmp_path / member), f"{member} said what it had not decided"
