@@ -144,8 +144,15 @@ def test_strict_measures_against_the_best_and_wants_more_than_others() -> None:
         (GOOD, "accuracy", STRICT.wants, None),
         (GOOD, "accuracy", frozenset(), "the increment is compared exactly when"),
         (but(classes=None), "accuracy", STRICT.wants, "classes are counted exactly when"),
-        (but(classes=(ClassCounts(2001, 0, 0),)), "accuracy", STRICT.wants, "class 0 has more records than G"),
+        (but(classes=(ClassCounts(2001, 0, 0),)), "accuracy", STRICT.wants, "the classes have more records than G"),
         (but(classes=(ClassCounts(1, 0, 0),) * 5000), "accuracy", STRICT.wants, "more than 4096 classes"),
+        (
+            but(classes=(ClassCounts(1, 2000, 2000),) * 2),
+            "accuracy",
+            STRICT.wants,
+            "more answers lost and gained, class",
+        ),
+        (but(on_local=Paired(1 << 40, 1 << 40, 9, 9, 9, 9)), "accuracy", STRICT.wants, "n must be from 1 to 268435456"),
         (Evidence(Paired(9, 1_000_000, 1, 1, 0, 0), step=Step()), "dice", STRICT.wants, None),
     ],
 )

@@ -82,8 +82,11 @@ def epsilon_ppm(costs: Sequence[int], delta_ppt: int) -> int:
         costs: as ``cost`` and ``composed`` give them.
         delta_ppt: δ in trillionths, 1 or more.
     """
-    if not any(costs):
-        return 0
+    return _epsilon_ppm(tuple(costs), delta_ppt) if any(costs) else 0
+
+
+@lru_cache(maxsize=_KEPT)
+def _epsilon_ppm(costs: tuple[int, ...], delta_ppt: int) -> int:
     log_delta = _EXACT.ln(_EXACT.divide(Decimal(delta_ppt), Decimal(TRILLION)))
     found = []
     for order, spent in zip(ORDERS, costs, strict=True):

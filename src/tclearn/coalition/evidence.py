@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from tclearn.limits import TEST_RECORDS_MAX
 from tclearn.records import Record
 
 MILLION: Final = 1_000_000
@@ -41,8 +42,8 @@ class Paired(Record):
 
     def fault(self, metric: str) -> str | None:
         """Why these numbers cannot be a measurement of a metric; ``None`` when they can."""
-        if self.n < 1:
-            return "n must be at least 1"
+        if not 1 <= self.n <= TEST_RECORDS_MAX:
+            return f"n must be from 1 to {TEST_RECORDS_MAX}"
         counts = metric == "accuracy"
         if self.scale != (self.n if counts else MILLION):
             return f"the scale of {metric} must be {'n' if counts else '1,000,000'}"
@@ -53,6 +54,11 @@ class Paired(Record):
         if self.lost + self.gained > self.n:
             return "more answers lost and gained than records"
         return None
+
+    @property
+    def counted(self) -> bool:
+        """Whether the numbers are counts of answers, so that ``lost`` and ``gained`` say where the models differ."""
+        return self.scale == self.n and self.candidate - self.reference == self.gained - self.lost
 
     @property
     def reference_performance(self) -> Fraction:
@@ -129,11 +135,14 @@ class Evidence(Record):
         counted = CLASSES in wants and metric in ("accuracy", "macro_f1")
         if (self.classes is not None) != counted:
             return "classes are counted exactly when the acceptance rule wants it"
-        for number, each in enumerate(self.classes or ()):
-            if each.size > self.on_global.n or each.lost + each.gained > self.on_global.n:
-                return f"class {number} has more records than G"
-        if len(self.classes or ()) > _CLASSES_MAX:
+        classes = self.classes or ()
+        if len(classes) > _CLASSES_MAX:
             return f"more than {_CLASSES_MAX} classes"
+        if sum(each.size for each in classes) > self.on_global.n:
+            return "the classes have more records than G"
+        # An answer that changes is about two classes at most: the one it leaves, and the one it goes to.
+        if sum(each.lost + each.gained for each in classes) > 2 * self.on_global.n:
+            return "more answers lost and gained, class by class, than G allows"
         if self.drift is not None and not drifting:
             return "the newest model is the best one: there is nothing to compare"
         for hidden in (self.on_hidden, self.drift):

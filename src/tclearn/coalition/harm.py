@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
+_KEPT: Final = 4096
 _UNIT: Final = 1 << 160
 """Terms of the tail are kept to so many parts of the largest term."""
 
 
+@lru_cache(maxsize=_KEPT)
 def mcnemar(lost: int, gained: int) -> Fraction:
     """One-sided exact McNemar test: how likely so many losses are where losses and gains are equally likely.
 

@@ -113,7 +113,7 @@ def _harm(evidence: Evidence, terms: Terms) -> Guard:
     local = evidence.on_local
     if local is None:
         return Guard("harm", True, "no local test set")
-    if local.scale != local.n:  # no counts of answers: G and L together, as the other rules have it
+    if not local.counted:  # no counts of answers: G and L together, as the other rules have it
         reference, candidate = merged(evidence)
         passed = terms.lambda_ppm * reference <= MILLION * candidate
         return Guard("harm", passed, f"{_shown(candidate)} after {_shown(reference)} on G and L together")
@@ -164,7 +164,7 @@ def _hidden(evidence: Evidence, terms: Terms) -> Guard:
     reference, candidate = hidden.reference_performance, hidden.candidate_performance
     if reference < _threshold(terms, "hidden_from_ppm"):
         return Guard("hidden", True, "the reference fails on the hidden part")
-    if hidden.scale != hidden.n:
+    if not hidden.counted:
         passed = terms.lambda_ppm * reference <= MILLION * candidate
         return Guard("hidden", passed, f"{_shown(candidate)} after {_shown(reference)} on the hidden part")
     return _harmless("hidden", hidden, "on the hidden part", terms, "hidden_level_ppm")

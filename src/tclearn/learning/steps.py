@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -24,18 +25,30 @@ def compared(start: Parameters, candidate: Parameters, earlier: Sequence[tuple[P
     Returns:
         Length and likeness, rounded to millionths; sums are taken in double precision.
     """
-    norm = _dot(start, candidate, start, candidate) ** 0.5
-    norms = [_dot(*pair, *pair) ** 0.5 for pair in earlier]
-    middle = median(norms) if norms else 0.0
-    likeness = [
-        abs(_dot(start, candidate, *pair)) / norm / other
-        for pair, other in zip(earlier, norms, strict=True)
-        if norm * other
-    ]
+    # Finite weights of double precision may have differences and squares that are not: such a step is longer than any.
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = _norm(start, candidate)
+        norms = [_norm(*pair) for pair in earlier]
+        middle = median(norms) if norms else 0.0
+        likeness = [
+            cosine
+            for pair, other in zip(earlier, norms, strict=True)
+            if 0 < norm * other < math.inf
+            and math.isfinite(cosine := abs(_dot(start, candidate, *pair)) / norm / other)
+        ]
     return Step(
-        relative_ppm=min(_MOST, round(norm / middle * MILLION)) if middle else None,
-        likeness_ppm=min(MILLION, round(max(likeness) * MILLION)) if likeness else None,
+        relative_ppm=_millionths(norm / middle) if 0 < middle < math.inf else None,
+        likeness_ppm=min(MILLION, _millionths(max(likeness))) if likeness else None,
     )
+
+
+def _millionths(value: float) -> int:
+    return round(value * MILLION) if value * MILLION < _MOST else _MOST
+
+
+def _norm(before: Parameters, after: Parameters) -> float:
+    square = _dot(before, after, before, after)
+    return square**0.5 if square >= 0 else math.inf  # NaN: two infinities were subtracted
 
 
 def _dot(before: Parameters, after: Parameters, before_other: Parameters, after_other: Parameters) -> float:
