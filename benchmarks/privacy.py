@@ -244,6 +244,7 @@ def task_of(scene: Scene, terms: PrivacyTerms | None = None) -> Task:
         arguments={"side": scene.side},
         metric="accuracy",
         global_test=parts(scene)["public"],
+        step_search="none",
         privacy=terms,
         seeded_noise=True,
     )

@@ -105,6 +105,19 @@ def test_hidden_test_records_are_counted_and_never_trained_on(tclearn, office):
     assert "0 hidden parts" in tclearn("data", "check", code=1).err
 
 
+def test_who_has_fewer_records_than_a_contribution_needs_is_told(tclearn, office):
+    (office / "tumours.py").write_text(MODULE + "\ndef few():\n    return x[100:150], y[100:150]\n")
+    tclearn("coalition", "new", "charter.toml")
+    assert tclearn("data", "check", "--json").json["minimum_batch"] == 64
+    assert "no next contribution" not in tclearn("data", "check").out
+    (office / "site.toml").write_text(SITE.replace("tumours:ours", "tumours:few"))
+    check = tclearn("data", "check", "--json").json
+    assert (check["records"], check["next_trained"], check["next_put_aside"]) == (50, 0, 0)
+    assert 30 < check["left"] <= 50
+    told = f"there is no next contribution: {check['left']} left to train on, the charter's minimum is 64"
+    assert told in tclearn("data", "check").out
+
+
 def test_the_digest_of_a_test_set_goes_into_the_charter(tclearn, office):
     digest = tclearn("data", "digest", "tumours:everybodys_test", "--json").json
     assert digest["records"] == 100

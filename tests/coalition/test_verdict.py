@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tclearn.coalition.evidence import Evidence, Paired
-from tclearn.coalition.verdict import Verdict, agreed_global, agrees, commitment
+from tclearn.coalition.verdict import Verdict, agreed_global, agrees, agrees_by_answer, commitment
 from tclearn.encoding import MemberId, digest
 
 G = Paired(n=100, scale=100, reference=80, candidate=82, lost=3, gained=5)
@@ -83,3 +83,16 @@ def test_tolerance_is_one_answer_or_a_thousandth():
     assert not agrees(large, replace(large, candidate=4106))
     assert not agrees(G, replace(G, reference=82))
     assert not agrees(G, replace(G, n=101, scale=101))
+
+
+def test_answers_lost_and_gained_are_held_to_the_tolerance_too():
+    honest, lie = Paired(1000, 1000, 900, 881, 60, 41), Paired(1000, 1000, 901, 880, 21, 0)
+    assert agrees(honest, lie)
+    assert not agrees_by_answer(honest, lie)
+    assert agrees_by_answer(honest, replace(honest, candidate=880, lost=61))
+    assert not agrees_by_answer(honest, replace(honest, lost=62, gained=43))
+    assert not agrees_by_answer(honest, replace(honest, candidate=879, lost=61, gained=40))
+    reports = {MemberId("a"): lie, MemberId("b"): honest}
+    assert agreed_global(reports, 2) == lie
+    assert agreed_global(reports, 2, agrees_by_answer) is None
+    assert agreed_global({**reports, MemberId("c"): honest}, 2, agrees_by_answer) == honest

@@ -17,10 +17,12 @@ def named(numbers: list[int]) -> list[bytes]:
     return [hashlib.sha256(str(number).encode()).digest()[:16] for number in numbers]
 
 
-def contributed(holding: Holding, contributions: int, used: set[bytes] | None = None) -> list[Portion]:
+def contributed(
+    holding: Holding, contributions: int, used: set[bytes] | None = None, minimum: int = 1
+) -> list[Portion]:
     counted = set() if used is None else used
     portions = []
-    while (portion := holding.next_portion(counted, contributions)) is not None:
+    while (portion := holding.next_portion(counted, contributions, minimum)) is not None:
         portions.append(portion)
         counted |= set(portion.data_ids)
     return portions
@@ -92,6 +94,26 @@ def test_equal_parts() -> None:
     assert [len(portion.data_ids) for portion in contributed(holding, 4)] == [25, 25, 25, 25]
     assert [len(portion.data_ids) for portion in contributed(holding, 3)] == [34, 34, 32]
     assert [len(portion.data_ids) for portion in contributed(holding, 1)] == [100]
+
+
+def test_a_contribution_trains_on_the_minimum_as_long_as_there_is_as_much() -> None:
+    holding = Holding.of(named(list(range(400))), 0)
+    sizes = [len(portion.data_ids) for portion in contributed(holding, 10, minimum=64)]
+    assert sizes == [64, 64, 64, 64, 64, 80], "what the last would leave is too little for another one"
+    assert [len(portion.data_ids) for portion in contributed(holding, 4, minimum=64)] == [100] * 4
+    assert contributed(holding, 1, minimum=401) == []
+    assert (holding.trainable(frozenset()), holding.trainable(set(named([0, 1, 2, 999])))) == (400, 397)
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=60), st.integers(1, 8), shares, st.integers(1, 20))
+def test_with_a_minimum_all_records_count_or_none(
+    numbers: list[int], contributions: int, share: int, minimum: int
+) -> None:
+    holding = Holding.of(named(numbers), share)
+    portions = contributed(holding, contributions, minimum=minimum)
+    assert all(len(portion.trained) >= minimum for portion in portions)
+    enough = holding.trainable(frozenset()) >= minimum
+    assert sum(len(portion.data_ids) for portion in portions) == (len(set(numbers)) if enough else 0)
 
 
 def test_the_share_is_about_kept_in_each_contribution() -> None:

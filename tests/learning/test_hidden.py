@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.learning.tables import FEATURES, table, task, work
 
+from tclearn.encoding import Digest
 from tclearn.errors import Code, DataError
 from tclearn.learning import hidden
 from tclearn.learning.data_ids import data_ids, data_set_digest, record_digests
@@ -33,6 +35,10 @@ def shuffled(records: Records) -> Records:
 
 def joined(*each: Records) -> Records:
     return Records(np.concatenate([one.inputs for one in each]), np.concatenate([one.targets for one in each]))
+
+
+def named(*each: Records) -> frozenset[Digest]:
+    return frozenset(digest for one in each for digest in record_digests(one))
 
 
 # --- dividing --------------------------------------------------------------------------------------------------------
@@ -64,12 +70,22 @@ def test_a_part_that_is_too_large_is_refused_with_what_to_do(monkeypatch):
     divide(table(100), 4)
 
 
+def test_a_part_of_too_many_records_is_neither_made_nor_read(monkeypatch):
+    monkeypatch.setattr(hidden, "HIDDEN_PART_RECORDS_MAX", 7)
+    assert [len(part) for part in divide(table(14), 2)] == [7, 7]
+    too_many = write_part(table(8))
+    for attempt in (lambda: divide(table(15), 2), lambda: read_part(too_many)):
+        with pytest.raises(DataError, match="a hidden part of 8 records") as error:
+            attempt()
+        assert error.value.code == Code.TOO_LARGE
+
+
 def test_records_that_are_known_are_left_out_and_copies_too():
     records = table(10, seed=3)
-    left = without(joined(records, records), [records.take([0, 1]), records.take([5])])
+    left = without(joined(records, records), named(records.take([0, 1, 5])))
     assert left is not None
     assert sorted(record_digests(left)) == sorted(record_digests(records.take([2, 3, 4, 6, 7, 8, 9])))
-    assert without(records, [records]) is None
+    assert without(records, named(records)) is None
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -110,6 +126,21 @@ def test_what_is_no_part_is_refused_by_code(data, code):
     assert error.value.code == code
 
 
+@pytest.mark.parametrize(("inputs", "targets"), [([1 << 40, 0], [1 << 40, 0]), ([3, 0], [3]), ([3, 2, 0], [3, 0, 9])])
+def test_a_file_of_a_few_bytes_does_not_claim_records_without_end(inputs, targets):
+    size = 8 * 3 if targets == [3] else 0
+    header = json.dumps(
+        {
+            "inputs": {"dtype": "F32", "shape": inputs, "data_offsets": [0, 0]},
+            "targets": {"dtype": "I64", "shape": targets, "data_offsets": [0, size]},
+        }
+    ).encode()
+    data = len(header).to_bytes(8, "little") + header + bytes(size)
+    with pytest.raises(DataError, match="a hidden part has inputs of shape") as error:
+        opened(data, Digest(bytes(32)), inputs[0])
+    assert error.value.code == Code.DATA_SHAPE
+
+
 def test_other_records_than_those_committed_to_are_refused():
     records = table(7)
     for wrong in (records.take([0, 1]), shuffled(records)):
@@ -135,25 +166,25 @@ def test_records_of_g_and_records_that_were_shown_are_not_hidden_again():
     hidden_test, known = table(20, seed=7), table(40, seed=99)
     both = joined(hidden_test, known)
     trainer = bound(both)
-    first = trainer.hidden_parts(())
+    first = trainer.hidden_parts(frozenset())
     assert [len(part) for part in first] == [7, 7, 6]
     assert sorted(d for part in first for d in record_digests(part)) == sorted(record_digests(hidden_test))
-    assert all(a.same_as(b) for a, b in zip(first, bound(both).hidden_parts(()), strict=True))
-    rest = trainer.hidden_parts(first[:2])
+    assert all(a.same_as(b) for a, b in zip(first, bound(both).hidden_parts(frozenset()), strict=True))
+    rest = trainer.hidden_parts(named(*first[:2]))
     assert sum(map(len, rest)) == 6
-    assert trainer.hidden_parts(first) == ()
-    assert bound().hidden_parts(()) == ()
+    assert trainer.hidden_parts(named(*first)) == ()
+    assert bound().hidden_parts(frozenset()) == ()
 
 
 def test_a_callable_may_bring_more_later_but_nothing_that_was_held_for_training():
     own, given = table(30), [table(6, seed=7)]
     trainer = bound(lambda: given[-1], training=own)
-    first = trainer.hidden_parts(())
+    first = trainer.hidden_parts(frozenset())
     given.append(joined(*given, table(4, seed=8), own))
-    later = trainer.hidden_parts(first)
+    later = trainer.hidden_parts(named(*first))
     assert sorted(d for part in later for d in record_digests(part)) == sorted(record_digests(table(4, seed=8)))
     given.append(None)  # type: ignore[arg-type] # nothing for now
-    assert trainer.hidden_parts(first) == ()
+    assert trainer.hidden_parts(named(*first)) == ()
 
 
 def test_a_part_of_somebody_else_is_measured_as_g_is():

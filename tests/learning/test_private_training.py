@@ -148,6 +148,12 @@ def test_buffers_beside_weights_are_refused() -> None:
         TorchTrainer().bind(task(model=Counting, privacy=TERMS, step_search="none"), LocalData(None))
 
 
+@pytest.mark.parametrize("terms", [TERMS, SHOKRI], ids=["example", "shokri"])
+def test_steps_are_not_searched_on_own_records(terms: PrivacyTerms) -> None:
+    with pytest.raises(UsageError, match='step_search "own"'):
+        TorchTrainer().bind(task(privacy=terms, step_search="own"), LocalData(None))
+
+
 def test_a_trainer_that_cannot_clip_is_told_so() -> None:
     pytest.importorskip("sklearn")
     from sklearn.linear_model import SGDClassifier
@@ -158,7 +164,9 @@ def test_a_trainer_that_cannot_clip_is_told_so() -> None:
     with pytest.raises(UsageError, match="cannot clip the gradients of single records"):
         recipe.bind(task(model=SGDClassifier, privacy=TERMS, step_search="none"), LocalData(table(20)))
     # Selective sharing needs only the parameters.
-    trainer = recipe.bind(task(model=SGDClassifier, privacy=SHOKRI, local_share=0), LocalData(table(50)))
+    trainer = recipe.bind(
+        task(model=SGDClassifier, privacy=SHOKRI, local_share=0, step_search="none"), LocalData(table(50))
+    )
     contribution = trainer.train(trainer.initial(7), work(1))
     assert contribution is not None and contribution.privacy is not None
     assert contribution.privacy.mechanism == "shokri"

@@ -224,9 +224,9 @@ def test_revert_that_nobody_asked_for_says_why() -> None:
     assert "a revert, decided by hidden parts as block 3" in waiting.one(css="under-way").text
     world.chain()
     page = read(render(world.state, summary(world)))
-    why = "back to block 1, undoing block 2: 12 lost, 0 gained of 40 on hidden parts"
+    why = "back to block 1, undoing block 2: 24 lost, 0 gained of 80 on hidden parts"
     assert page.named("block-3").facts()["Asked for by"] == f"nobody: {why}"
-    assert "18 of 40 right" in page.named("block-3").facts()["Model before, on hidden parts"]
+    assert "36 of 80 right" in page.named("block-3").facts()["Model before, on hidden parts"]
     assert "30 of 40 right" in page.named("block-1").facts()["Hidden part"]
     assert [cells[2] for cells in page.one("table", "chain").rows()][-2:] == ["undone", "back to 1"]
     assert why in page.one("table", "votes").rows()[-1]

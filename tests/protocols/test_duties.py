@@ -15,7 +15,7 @@ from tclearn.ledger import Context, Duty, Rejected
 from tclearn.limits import SEED_CHAIN_LENGTH
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.duties import deadlines, reveal_subject
-from tclearn.protocols.tclearn.hiding import hide_subject
+from tclearn.protocols.tclearn.hiding import hide_subject, parts_before
 from tclearn.protocols.tclearn.proposing import propose_subject
 from tclearn.protocols.tclearn.records import SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal
@@ -35,7 +35,7 @@ def conceivable(world: World, member: MemberId) -> Iterator[Duty]:
         "finalize": [state.pending.step if state.pending else digest("nothing pending")],
         "endorse": [chained.block.hash for chained in to_endorse(state)],
         "timeout": [deadline.subject for deadline in deadlines(state)],
-        "hide": [hide_subject(state, member)],
+        "hide": [hide_subject(parts_before(state, member))],
         "renew": [digest("tclearn/renew/1", state.seed_chain(member).last)],
     }
     for candidate in map(state.candidate, range(max(0, state.candidates - 4 * world.n), state.candidates)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -9,16 +10,18 @@ import pytest
 from tests.protocols.test_tclearn_contract import schedule, whose_turn
 from tests.protocols.world import LOOKING, PART_N, World, measured, part, verdict
 
-from tclearn.coalition.evidence import Evidence, Paired
-from tclearn.coalition.hidden import Hidden, keepers, part_commitment, total
+from tclearn.coalition.evidence import Evidence, Paired, Step
+from tclearn.coalition.hidden import Hidden, added, keepers, part_commitment
 from tclearn.coalition.quorum import faulty_max
+from tclearn.coalition.terms import AcceptanceTerms
 from tclearn.coalition.verdict import Verdict
 from tclearn.encoding import MemberId, digest
-from tclearn.limits import HIDDEN_PARTS_MAX
+from tclearn.limits import HIDDEN_PART_RECORDS_MAX, HIDDEN_PARTS_MAX
 from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.history import history
-from tclearn.protocols.tclearn.records import Candidate
+from tclearn.protocols.tclearn.records import Candidate, Drift, PendingRevert
 from tclearn.protocols.tclearn.refusals import Refusal
+from tclearn.protocols.tclearn.reverting import take_back
 
 
 def world_with_parts(n: int = 4, count: int = 4, **changes: object) -> World:
@@ -33,10 +36,10 @@ def on_part(worse: int = 0) -> Paired:
     return measured(30 - worse, 30, PART_N)
 
 
-def accepted(world: World, right: int, *, drift: int | None = None) -> None:
+def accepted(world: World, right: int, *, drift: int | None = None, worse: int = 0) -> None:
     """One block; where the newest model is not the best, it has lost so many answers on the part."""
     candidate = world.show(world.offer(whose_turn(world)))
-    said = verdict(right, on_hidden=on_part(), drift=None if drift is None else on_part(drift))
+    said = verdict(right, on_hidden=on_part(worse), drift=None if drift is None else on_part(drift))
     assert world.vote(candidate, said).status == "accepted"
     world.chain()
 
@@ -131,6 +134,21 @@ def test_what_is_shown_must_be_what_was_committed_to(change):
     assert world.refused(keeper, replace(world.showing(candidate), **change)) == Refusal.COMMITMENT_MISMATCH
 
 
+def test_a_part_of_too_many_records_is_refused():
+    most = HIDDEN_PART_RECORDS_MAX
+    large = calls.Show(digest("any"), 0, 0, digest("part file"), digest("records"), most + 1, b"salt")
+    for said, expected in ((large, Refusal.BAD_PARTS), (replace(large, n=most), None)):
+        world = World(4, rule=LOOKING)
+        promise = part_commitment(world.charter.digest, MemberId("m01"), 0, said.records, said.n, said.salt)
+        world.say("m01", calls.Hide(0, (promise,)))
+        told = replace(said, candidate=world.offer("m00").id)
+        if expected:
+            assert world.refused("m01", told) == expected
+        else:
+            world.say("m01", told)
+            assert world.state.candidate(0).status == "testing"
+
+
 def test_a_part_of_no_records_is_refused():
     world = World(4, rule=LOOKING)
     empty = calls.Show(digest("any"), 0, 0, digest("part file"), digest("none"), 0, b"salt")
@@ -187,6 +205,82 @@ def test_every_member_is_asked_about_equally_often():
     members = [MemberId(f"m{number}") for number in range(5)]
     first = [keepers(digest("seed", height), height, members)[0] for height in range(2000)]
     assert all(330 < first.count(member) < 470 for member in members)
+
+
+def strictly(on_hidden: Paired | None) -> Verdict:
+    return Verdict("tested", Evidence(measured(60), None, (), Step(), on_hidden))
+
+
+def strict_world(n: int = 4) -> World:
+    return World(n, {"acceptance": AcceptanceTerms("strict", 980_000, {})}, quick=True)
+
+
+def first_keeper(world: World) -> MemberId:
+    return keepers(world.state.seed, 1, world.members)[0]
+
+
+def pass_on(world: World, member: MemberId) -> None:
+    """Nobody but this member is passed over."""
+    while world.state.turn.member == member:
+        world.say(member, calls.Pass(world.state.block(world.state.tip).hash, world.state.turn.number))
+
+
+@pytest.mark.parametrize("n", [4, 7])
+@pytest.mark.parametrize("others", [0, 1, 4])
+def test_a_keeper_of_chosen_records_turns_down_one_candidate_of_a_round(n: int, others: int):
+    world = strict_world(n)
+    hostile = first_keeper(world)
+    for member in world.members:
+        if count := 4 if member == hostile else others:
+            world.hide(member, count)
+    turned_down = 0
+    while world.state.tip == 0:
+        assert world.state.candidates < 4
+        pass_on(world, hostile)
+        candidate = world.offer(whose_turn(world))
+        chosen = candidate.asked is not None and candidate.asked.keeper == hostile
+        if candidate.asked is not None:
+            candidate = world.show(candidate)
+        shows = candidate.hidden_n is not None
+        world.vote(candidate, strictly(measured(20, 40, PART_N) if chosen else on_part() if shows else None))
+        turned_down += chosen
+        if world.state.pending is not None:
+            world.chain()
+    assert turned_down == 1
+
+
+def test_at_one_height_nobody_is_asked_again_before_all_others_were():
+    world = world_with_parts(5, 8)
+    asked = []
+    for _ in range(15):
+        candidate = world.show(world.offer(whose_turn(world)))
+        assert candidate.hidden is not None and candidate.hidden.part is not None
+        asked.append(candidate.hidden.part.keeper)
+        world.vote(candidate, verdict(10))
+    assert world.state.tip == 0
+    assert max(Counter(asked).values()) <= 4
+    for first in range(12):
+        assert len(set(asked[first : first + 3])) > faulty_max(5), "not only those that may plot"
+
+
+def test_keepers_that_may_all_plot_are_asked_once_at_a_height():
+    world = strict_world(7)
+    hostile = keepers(world.state.seed, 1, world.members)[:2]
+    for member in hostile:
+        world.hide(member, 8)
+    asked = []
+    while world.state.tip == 0:
+        assert world.state.candidates < 4
+        candidate = world.offer(whose_turn(world))
+        if candidate.asked is None:
+            world.vote(candidate, strictly(None))
+            world.chain()
+        else:
+            asked.append(candidate.asked.keeper)
+            assert world.vote(world.show(candidate), strictly(measured(20, 40, PART_N))).status == "rejected"
+    assert sorted(asked) == sorted(hostile)
+    candidate = world.offer(whose_turn(world))
+    assert candidate.asked is not None, "at another height they are asked again"
 
 
 def test_keepers_that_show_nothing_cost_their_deadline_and_are_named():
@@ -288,6 +382,11 @@ def shown_by(world: World) -> set[str]:
     return set(world.state.drift.shown)
 
 
+def against(world: World) -> int:
+    """Of how many keepers the parts find the newest model worse."""
+    return sum(counts.lost > 0 for counts in world.state.drift.shown.values())
+
+
 def test_a_model_that_hidden_parts_find_worse_is_taken_back():
     world = world_with_parts()
     drifted(world)
@@ -295,7 +394,7 @@ def test_a_model_that_hidden_parts_find_worse_is_taken_back():
     while world.state.pending is None:
         assert world.state.candidates < 8
         assert rejected(world, drift=12).status == "rejected"
-    assert len(shown_by(world)) == faulty_max(4) + 1  # one keeper alone may be hostile
+    assert against(world) == faulty_max(4) + 1  # one keeper alone may be hostile
     assert not world.state.open_candidates()
     world.chain()
     block, best = world.state.block(3), world.state.block(1)
@@ -306,32 +405,46 @@ def test_a_model_that_hidden_parts_find_worse_is_taken_back():
         best.strengths,
     )
     assert block.hidden is not None
-    assert block.hidden.drift == on_part(12)
+    assert block.hidden.drift == added([on_part(12), on_part(12)])
     assert undone and not set(undone) & set().union(world.state.used_ids())
     assert shown_by(world) == set()
     assert not world.state.drifting
     step = history(world.state)[-1]
     assert (step.status, step.member, step.block) == ("reverted", "", 3)
-    assert step.reason == "back to block 1, undoing block 2: 12 lost, 0 gained of 40 on hidden parts"
+    assert step.reason == "back to block 1, undoing block 2: 24 lost, 0 gained of 80 on hidden parts"
     accepted(world, 61)  # and it goes on
     assert world.state.tip == 4
 
 
-def test_it_is_taken_back_too_when_the_candidate_that_showed_it_is_accepted():
+def test_it_is_taken_back_too_when_candidates_that_are_no_better_are_accepted():
     world = world_with_parts()
     drifted(world)
-    accepted(world, 59, drift=12)
-    assert world.state.tip == 3
-    assert world.state.pending is None
     while world.state.pending is None:
         assert world.state.tip < 8
-        accepted(world, 59, drift=12)
+        accepted(world, 59, drift=12, worse=12)
     height = world.state.tip + 1
     world.chain()
     block = world.state.block(height)
     assert (block.kind, block.reverts) == ("revert", 1)
     undone = ", ".join(map(str, range(2, height)))
     assert history(world.state)[-1].reason.startswith(f"back to block 1, undoing blocks {undone}: ")
+
+
+def test_counts_about_one_model_are_not_held_against_the_next():
+    world = world_with_parts(count=8)
+    drifted(world)
+    for _ in range(6):  # each finds the model before worse; what takes its place is as good as the best
+        accepted(world, 59, drift=12)
+        assert world.state.pending is None
+        (counts,) = world.state.drift.shown.values()
+        assert counts == on_part(), "what its own part has said is the first that is known of a model"
+    candidate = world.offer(whose_turn(world))
+    while candidate.asked is not None:  # a model that nothing is known of
+        world.timeout()
+        candidate = world.state.candidate(candidate.number)
+    assert world.vote(candidate, verdict(59)).status == "accepted"
+    world.chain()
+    assert shown_by(world) == set()
 
 
 def test_a_new_best_model_starts_the_sums_anew():
@@ -368,7 +481,72 @@ def test_one_keepers_part_alone_never_takes_a_model_back():
             said = verdict(10, 60, on_hidden=on_part(), drift=measured(0, PART_N, PART_N))
             world.vote(world.show(candidate), said)
     assert shown_by(world) == {"m03"}
-    assert world.state.drift.shown["m03"].lost > 3 * PART_N
+    assert world.state.drift.shown["m03"].lost == PART_N
+    assert world.state.pending is None
+
+
+def taken_back(shown: dict[str, Paired]) -> Paired | None:
+    """What decides to take the newest model of four members back, where keepers have shown this."""
+    world = world_with_parts()
+    drifted(world)
+    state = world.state
+    state.put_drift(Drift(1, shown))
+    take_back(state, world.now)
+    pending = state.pending
+    assert pending is None or isinstance(pending, PendingRevert)
+    return pending.drift if pending else None
+
+
+CHOSEN = Paired(14, 14, 14, 4, 10, 0)
+"""Records on which only the best model is right."""
+
+
+@pytest.mark.parametrize(
+    "honest",
+    [
+        {"m00": Paired(1000, 1000, 900, 885, 15, 0), "m01": Paired(20, 20, 19, 19, 0, 0)},
+        {"m00": Paired(1000, 1000, 900, 888, 15, 3)},
+        {},
+    ],
+)
+def test_a_loss_that_honest_keepers_tolerate_is_not_turned_into_a_revert_by_a_hostile_one(honest: dict[str, Paired]):
+    assert taken_back(honest | {"m02": CHOSEN}) is None
+    assert taken_back(honest | {"m02": Paired(5000, 5000, 5000, 0, 5000, 0)}) is None
+
+
+def test_a_hostile_keeper_does_not_prevent_that_a_model_is_taken_back():
+    worse = Paired(400, 400, 380, 300, 80, 0)
+    honest = {"m00": worse, "m01": worse, "m02": worse}
+    for hostile in (Paired(2000, 2000, 0, 2000, 0, 2000), Paired(40, 40, 0, 0, 0, 0)):
+        assert taken_back(honest | {"m03": hostile}) == added([worse] * 3), "what decides is what asks for it"
+    assert taken_back({"m00": worse, "m03": CHOSEN}) == added([worse, CHOSEN])
+
+
+def test_a_validator_within_the_tolerance_does_not_make_a_drift_of_chance(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tests.protocols.world.PART_N", 1000)
+    world = world_with_parts()
+    as_good = Paired(1000, 1000, 900, 900, 0, 0)
+    for right in (60, 59):
+        good = verdict(right, on_hidden=as_good)
+        assert world.vote(world.show(world.offer(whose_turn(world))), good).status == "accepted"
+        world.chain()
+    chance = Paired(1000, 1000, 900, 881, 60, 41)
+    lie = Paired(1000, 1000, 901, 880, 21, 0)
+    lied = 0
+    for _ in range(8):
+        candidate = world.show(world.offer(whose_turn(world)))
+        said = dict.fromkeys(candidate.committee, verdict(10, 60, on_hidden=as_good, drift=chance))
+        if "m03" in said:
+            said[MemberId("m03")] = verdict(10, 60, on_hidden=as_good, drift=lie)
+            lied += 1
+        for member in candidate.committee:
+            world.commit(member, candidate, said[member])
+        for member in sorted(candidate.committee, key=lambda member: member != "m03"):
+            world.reveal(member, candidate, said[member])
+        hidden = world.state.candidate(candidate.number).hidden
+        assert hidden is not None
+        assert hidden.drift == chance
+    assert lied > 2
     assert world.state.pending is None
 
 
@@ -406,7 +584,7 @@ def test_a_late_verdict_may_be_the_one_that_counts():
         if world.state.pending is None:
             world.vote(world.show(world.release(offered)), verdict(10, 60, on_hidden=on_part(), drift=on_part(12)))
     assert offered is not None
-    assert len(shown_by(world)) == faulty_max(7) + 1
+    assert against(world) == faulty_max(7) + 1
 
 
 def test_a_revert_that_members_ask_for_starts_the_sums_anew():
@@ -438,16 +616,6 @@ def test_metrics_that_count_no_answers_take_nothing_back():
         assert world.vote(world.show(world.offer(whose_turn(world))), said).status == "rejected"
     assert world.state.pending is None
     assert shown_by(world) == set()
-
-
-@pytest.mark.parametrize("faulty", [0, 1, 2])
-def test_the_total_leaves_out_the_keepers_that_speak_most_against_the_candidate(faulty):
-    shown = {f"m{number}": on_part(number) for number in range(5)}
-    left = total(shown, faulty)
-    assert left is not None
-    assert left.lost == sum(range(5 - faulty))
-    assert left.n == (5 - faulty) * PART_N
-    assert total(shown, 5) is None
 
 
 def test_a_commitment_binds_everything_that_is_said_of_a_part():

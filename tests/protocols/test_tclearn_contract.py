@@ -123,7 +123,11 @@ def test_ids_count_only_with_an_accepted_block():
 
 def test_small_batches_and_parameters_offered_before_are_refused():
     world = World(4, {"schedule": schedule(minimum_batch=11)})
-    assert world.propose("m00").reason == "10 records, the minimum batch is 11"
+    assert world.propose("m00").reason == "9 records trained on, the minimum batch is 11"
+    # One of ten is put aside. What is put aside does not count: a batch of nothing else would hide nobody's records.
+    assert World(4, {"schedule": schedule(minimum_batch=9)}).propose("m00").status == "proposed"
+    few = World(4, {"schedule": schedule(minimum_batch=10)}).propose("m00")
+    assert (few.status, few.count) == ("refused", 9)
     world = World(4)
     world.block()
     again = world.propose("m01", parameters=world.state.block(1).parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,15 @@ def of_turin() -> tuple[Any, Any]:
     return _table(4, 40)
 
 
+_asked = count()
+
+
+def failing_later() -> tuple[Any, Any]:
+    if next(_asked):
+        raise OSError("the disk is gone")
+    return _table(1, 40)
+
+
 def classifier() -> Any:
     from sklearn.linear_model import LogisticRegression
 
@@ -52,9 +62,9 @@ def classifier() -> Any:
 
 def _growing(seed: int, name: str) -> tuple[Any, Any]:
     # Ten records more each time that it is asked, also after its process was killed.
-    count = Path(os.environ["TCLEARN_TEST_FOLDER"]) / f"{name}.asked"
-    asked = int(count.read_text()) + 1 if count.exists() else 1
-    write_whole(count, str(asked).encode())
+    noted = Path(os.environ["TCLEARN_TEST_FOLDER"]) / f"{name}.asked"
+    asked = int(noted.read_text()) + 1 if noted.exists() else 1
+    write_whole(noted, str(asked).encode())
     x, y = _table(seed, 400)
     return x[: 10 * asked], y[: 10 * asked]
 

@@ -10,23 +10,11 @@ from tests.service.conftest import NAMES, Member, Service, now, oneself, until
 
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.errors import Code, UsageError, VerificationError
-from tclearn.ledger.engines.follower import Page, Source
+from tclearn.ledger.engines.follower import Page
 from tclearn.ledger.verify import verify
 from tclearn.protocols import terms_of
 from tclearn.service.home import MemberHome
-
-
-class Watched:
-    """A source that notes from where on it was asked."""
-
-    def __init__(self, source: Source) -> None:
-        self.asked: list[int] = []
-        self.submit = source.submit
-        self._read = source.read
-
-    def read(self, start: int) -> Page:
-        self.asked.append(start)
-        return self._read(start)
+from tclearn.service.remote import RemoteLog
 
 
 def blocks(path: Path) -> list[bytes]:
@@ -68,18 +56,44 @@ def test_the_service_goes_away_and_comes_back(service: Service, members: dict[st
         assert lines[1] == f"{service.url} answers again"
 
 
-def test_a_member_is_started_again_and_reads_its_own_copy(service: Service, members: dict[str, Member]) -> None:
+def test_a_member_is_started_again_and_reads_its_own_copy(
+    service: Service, members: dict[str, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with ExitStack() as running:
         works = [running.enter_context(member.working()) for member in members.values()]
         until(lambda: works[-1].ledger.state().increments >= 2)
     with CoalitionDirectory.open(members["turin"].home.path) as copy:
         kept = len(copy.ledger)
     assert kept > 20
-    with members["turin"].working() as work:
-        source = Watched(work.ledger._source)
-        work.ledger._source = source
-        until(lambda: bool(source.asked))
-    assert min(source.asked) >= kept
+    asked: list[int] = []
+    read = RemoteLog.read
+
+    def watched(self: RemoteLog, start: int) -> Page:
+        asked.append(start)
+        return read(self, start)
+
+    monkeypatch.setattr(RemoteLog, "read", watched)
+    with members["turin"].working():
+        until(lambda: bool(asked))
+    assert min(asked) >= kept
+
+
+def test_what_the_stream_of_events_tells_is_not_asked_for(
+    service: Service, members: dict[str, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    read = RemoteLog.read
+
+    def watched(self: RemoteLog, start: int) -> Page:
+        page = read(self, start)
+        asked.append(len(page.entries))
+        return page
+
+    monkeypatch.setattr(RemoteLog, "read", watched)
+    with ExitStack() as running:
+        works = [running.enter_context(member.working()) for member in members.values()]
+        until(lambda: all(work.ledger.state().increments == 4 for work in works))
+    assert asked.count(0) < len(asked) / 3, "most answers bring something"
 
 
 def test_joining_with_another_digest_is_refused(service: Service, tmp_path: Path) -> None:

@@ -148,7 +148,8 @@ def test_a_member_with_too_many_connections_loses_its_oldest(quiet: Service, joi
 
 
 def test_a_member_with_too_many_streams_loses_its_oldest(quiet: Service, joined: dict[str, Member]) -> None:
-    ended, heard = [], []
+    ended: list[int] = []
+    heard: list[int] = []
 
     def listen(number: int) -> None:
         with suppress(UnreachableError), joined["leuven"].home.connection(now()) as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -16,9 +16,10 @@ from tests.simulation.toys import paired, right, toy_parameters, toy_setting
 
 from tclearn import Charter, TorchTrainer, simulate
 from tclearn.coalition.evidence import ClassCounts, Paired
-from tclearn.encoding import MemberId
+from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, DataError
 from tclearn.learning.datasets import load, partition
+from tclearn.learning.hidden import without
 from tclearn.learning.networks import paper_cnn
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
@@ -43,13 +44,14 @@ class Keeper(Honest):
     def measure(self, reference: Parameters, candidate: Parameters, used: Any) -> Any:
         return replace(self.trainer.measure(reference, candidate, used), classes=(ClassCounts(1, 0, 0),))
 
-    def hidden_parts(self, earlier: Sequence[Records]) -> Sequence[Records]:
-        known = {int(number) for part in earlier for number in part.inputs[:, 0]}
+    def hidden_parts(self, earlier: Set[Digest]) -> Sequence[Records]:
         own = 1000 * int(self.trainer.member[1:])  # type: ignore[attr-defined]
-        mine = range(own, own + 2 * self.parts * PART_N)
-        fresh = [number for number in mine if number not in known][: self.parts * PART_N]
-        divided = np.split(np.array(fresh), len(fresh) // PART_N) if fresh else []
-        return [Records(part[:, None], np.zeros(PART_N, np.int64)) for part in divided]
+        mine = np.arange(own, own + 2 * self.parts * PART_N)
+        fresh = without(Records(mine[:, None], np.zeros(len(mine), np.int64)), earlier)
+        if fresh is None:
+            return []
+        count = min(self.parts, len(fresh) // PART_N)
+        return [fresh.take(range(place * PART_N, (place + 1) * PART_N)) for place in range(count)]
 
     def compare(self, reference: Parameters, candidate: Parameters, records: Records) -> Paired | None:
         assert len(records) == PART_N

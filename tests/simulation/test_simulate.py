@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.simulation.ledgers import block_hashes, entry_bytes, on_disk, recorded, said
 from tests.simulation.toys import START, right, toy_parameters, toy_setting
+from tests.simulation.tumours import coalition
 
 from tclearn import simulate
 from tclearn.coalition.draw import committee_size
@@ -124,6 +125,14 @@ def test_contributions_below_the_minimum_batch_are_not_offered():
     assert simulation.ledger.state().tip == 0
     assert {call.method for _, call, _ in said(simulation.ledger, simulation.ledger.state())} == {"pass"}
     assert ran(toy_setting(4, records=6, blocks=4, contributions=2, minimum_batch=3)).ledger.state().tip == 4
+
+
+def test_many_small_contributions_become_fewer_of_the_minimum_batch():
+    """112 records in ten contributions are 12 each, and the charter asks for 30 trained on."""
+    result = coalition(blocks=8, contributions=10, minimum_batch=30, lambda_=0.5)
+    samples = [chained.block.samples for chained in result.state.blocks() if chained.block.index]
+    assert len(samples) == 8
+    assert all(30 <= count < 60 for count in samples)
 
 
 def test_training_ends_at_the_performance_asked_for():

@@ -14,7 +14,7 @@ from tclearn.cli.imports import user_code
 from tclearn.cli.options import AsJson, Directory, Site
 from tclearn.cli.output import print_json, say
 from tclearn.coalition.resolved import ResolvedCharter
-from tclearn.directory import DATA_KEY, CoalitionDirectory
+from tclearn.directory import CoalitionDirectory
 from tclearn.directory.founding import Secrets, found
 from tclearn.directory.site import SiteFile
 
@@ -41,7 +41,7 @@ def new(
     if as_json:
         return
     say(f"\nmade {directory}: every member compares the digest above with you, by telephone,")
-    say(f"and gets {directory / DATA_KEY} from you by a safe way: it makes the data IDs.")
+    say("and joins once `tclearn serve` runs here.")
 
 
 @app.command()

@@ -26,7 +26,7 @@ def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition
     user_code()
     with CoalitionDirectory.open(directory) as coalition:
         found = check_data(coalition, SiteFile.read(site))
-        metric = coalition.charter.task.metric
+        metric, minimum = coalition.charter.task.metric, coalition.charter.schedule.minimum_batch
     inventory, on_global, on_local = found.inventory, found.evidence.on_global, found.evidence.on_local
     performance = on_global.candidate / on_global.scale
     local = None if on_local is None else on_local.candidate / on_local.scale
@@ -39,6 +39,8 @@ def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition
                 "used": inventory.used,
                 "next_trained": inventory.next_trained,
                 "next_put_aside": inventory.next_put_aside,
+                "left": inventory.left,
+                "minimum_batch": minimum,
                 "hidden": inventory.hidden,
                 "block": found.block,
                 "metric": metric,
@@ -50,6 +52,8 @@ def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition
     say(f"{count(inventory.records, 'record')}, {inventory.copies:,} of them copies of others")
     say(f"in a test set and never trained on: {inventory.tested:,}; on the ledger already: {inventory.used:,}")
     say(f"the next contribution would train on {inventory.next_trained:,} and put {inventory.next_put_aside:,} aside")
+    if inventory.left < minimum:
+        say(f"there is no next contribution: {inventory.left:,} left to train on, the charter's minimum is {minimum:,}")
     if inventory.hidden:
         say(f"kept hidden until they are shown: {count(inventory.hidden, 'test record')}")
     here = "none yet" if local is None or on_local is None else f"{local:.4f} on {count(on_local.n, 'record')}"

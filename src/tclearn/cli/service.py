@@ -21,6 +21,7 @@ from tclearn.cli.output import say
 from tclearn.coalition.digest_text import format_digest, parse_digest
 from tclearn.directory import CoalitionDirectory
 from tclearn.directory.founding import bound
+from tclearn.directory.reading import check_file
 from tclearn.directory.site import SiteFile
 from tclearn.errors import Code, UsageError
 from tclearn.identity.key_file import is_encrypted, read_key_file
@@ -132,6 +133,7 @@ def _oneself(key: Path | None, now: datetime) -> Oneself:
     from tclearn.service.home import Oneself
 
     file = _only_key() if key is None else key
+    check_file(file, "name the .key file that `tclearn member new` wrote")
     passphrase = os.environ.get(PASSPHRASE) if is_encrypted(file) else None
     if passphrase is None and is_encrypted(file):
         if not sys.stdin.isatty():

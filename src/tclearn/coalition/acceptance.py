@@ -87,11 +87,14 @@ def wanted(rule: AcceptanceRule) -> frozenset[str]:
 
 
 def drift_guard(rule: AcceptanceRule, total: Paired, terms: Terms) -> Guard | None:
-    """Whether a rule finds the newest model worse than the best one; the contract then takes the model back.
+    """Whether a rule finds the newest model worse than the best one on a keeper's hidden parts.
+
+    The contract takes the model back when it is so for more than f keepers.
 
     Args:
         rule: asked by its method ``drifted(total, terms)``, which gives a ``Guard``.
-        total: the newest model (as candidate) beside the best one (as reference), counts added up over hidden parts.
+        total: the newest model (as candidate) beside the best one (as reference), counts added up over the hidden
+            parts of one keeper: each keeper's are judged by themselves.
         terms: what the charter says about acceptance.
 
     Returns:

@@ -53,8 +53,8 @@ class Charter:
         verdict_minutes: minutes in which validators commit to a verdict, and again in which they reveal it.
         turn_minutes: minutes that a member has to propose in its turn; ``None``: as ``verdict_minutes``.
         seal_minutes: minutes that a general has to seal a block; ``None``: as ``verdict_minutes``.
-        minimum_batch: records that a contribution must have at least; from smaller ones a validator can see what their
-            records look like (``docs/privacy.md``).
+        minimum_batch: records that a contribution must train on at least, besides those that it puts aside; from fewer
+            a validator can see what they look like (``docs/privacy.md``).
         attempts: committees drawn for one candidate before it expires undecided.
         step_search: proposers try shorter steps first and offer the best: ``"own"``, on their own hold-out;
             ``"global"``, on the global test set; ``"none"``. ``None``: ``"own"``; with rule ``paper``, and with

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tclearn.coalition.draw import permutation
@@ -39,7 +39,7 @@ class Hidden(Record):
         part: what was shown.
         performance: result on it that the quorum agreed on: the candidate beside its reference.
         drift: the newest model (as candidate) beside the best one (as reference). On a candidate: on its part, as the
-            quorum agreed. In a revert: counts added up over parts.
+            quorum agreed. In a revert: counts added up over the parts of the keepers whose counts ask for it.
     """
 
     missing: tuple[MemberId, ...] = ()
@@ -65,27 +65,10 @@ def part_commitment(coalition: Digest, keeper: MemberId, number: int, records: D
 def keepers(seed: Digest, height: int, members: Sequence[MemberId]) -> tuple[MemberId, ...]:
     """The order in which members are asked for a part at a height, each with the same chances.
 
-    Nothing in a candidate has a say: a proposer could otherwise offer one after the other until a member that plots
-    with it is asked.
+    Nothing in a candidate has a say. The order goes on from one candidate of the height to the next, so that nobody is
+    asked about all of them.
     """
     return permutation(digest("tclearn/keepers/1", seed, height), dict.fromkeys(members, 1))
-
-
-def total(drift: Mapping[str, Paired], faulty: int) -> Paired | None:
-    """Counts of several keepers' parts added up, without those of the keepers that speak most against the candidate.
-
-    A keeper can choose records on which one model is right and the other wrong. With as many left out as may be faulty,
-    what remains is no worse than what honest keepers' parts say alone.
-
-    Args:
-        drift: counts by keeper, of a metric that counts answers.
-        faulty: how many are left out.
-
-    Returns:
-        ``None`` where nothing remains.
-    """
-    ranked = sorted(drift.items(), key=lambda item: (item[1].gained - item[1].lost, item[0]))
-    return added([paired for _, paired in ranked[faulty:]])
 
 
 def added(results: Sequence[Paired]) -> Paired | None:

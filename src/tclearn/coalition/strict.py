@@ -38,7 +38,7 @@ step_max_ppm        longest step, likewise: the step search shortens to a fifth,
 likeness_max_ppm    cosine to an earlier accepted step, or its opposite, from which on it is a repetition
 hidden_level_ppm    chance of calling an equally good model harmful on a hidden part
 hidden_from_ppm     performance of the reference on a hidden part from which on the part says anything
-rollback_level_ppm  chance of taking back an equally good model, at one look at the sums
+rollback_level_ppm  chance that a keeper's parts speak for taking back an equally good model, at one look at its sums
 =================== =================================================================================================
 """
 

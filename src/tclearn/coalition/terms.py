@@ -116,7 +116,7 @@ class ScheduleTerms(Record):
         turn_ms: how long a member may take to propose in its turn.
         verdict_ms: how long validators may take to commit, and again to reveal.
         seal_ms: how long a general may take to seal, and again to be endorsed.
-        minimum_batch: records that a contribution must have at least.
+        minimum_batch: records that a contribution must train on at least.
         attempts: committees drawn for one candidate before it expires undecided.
         stop_blocks: stop after so many accepted increments; reverts do not count.
         stop_until_ms: stop at this ledger time, milliseconds since 1970.

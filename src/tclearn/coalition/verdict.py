@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median_low
 from typing import Final
@@ -74,7 +74,9 @@ def commitment(
     return digest("tclearn/verdict/1", coalition, candidate, attempt, sender, verdict.to_value(), salt)
 
 
-def agreed_global(reported: Mapping[MemberId, Paired], needed: int) -> Paired | None:
+def agreed_global(
+    reported: Mapping[MemberId, Paired], needed: int, alike: Callable[[Paired, Paired], bool] | None = None
+) -> Paired | None:
     """The result on G, or on other records that all validators have, that enough of them agree on.
 
     The candidate and G are the same for all, so honest results differ only by rounding: two results agree when both
@@ -83,6 +85,7 @@ def agreed_global(reported: Mapping[MemberId, Paired], needed: int) -> Paired | 
     Args:
         reported: results on G by validator.
         needed: how many must agree.
+        alike: whether two results agree, where it is not as above.
 
     Returns:
         The result that most validators report exactly, among those that ``needed`` agree on (ties: the one nearest to
@@ -92,8 +95,8 @@ def agreed_global(reported: Mapping[MemberId, Paired], needed: int) -> Paired | 
     Source: Lugan et al. 2019, §III.A: results on G "are compared between validators to ensure that the candidate model
     is functional and identical".
     """
-    results = list(reported.values())
-    common = [result for result in results if sum(agrees(result, other) for other in results) >= needed]
+    results, alike = list(reported.values()), alike or agrees
+    common = [result for result in results if sum(alike(result, other) for other in results) >= needed]
     if not common:
         return None
     reference = median_low(result.reference for result in common)
@@ -108,9 +111,27 @@ def agreed_global(reported: Mapping[MemberId, Paired], needed: int) -> Paired | 
 
 def agrees(left: Paired, right: Paired) -> bool:
     """Whether two results on G are the same up to rounding."""
-    tolerance = max(1, left.scale // _TOLERANCE_PARTS)
+    tolerance = _tolerance(left)
     return (
         (left.n, left.scale) == (right.n, right.scale)
         and abs(left.reference - right.reference) <= tolerance
         and abs(left.candidate - right.candidate) <= tolerance
     )
+
+
+def agrees_by_answer(left: Paired, right: Paired) -> bool:
+    """Whether two results are the same up to rounding, answers lost and gained included.
+
+    They decide by themselves whether a difference is chance: within the tolerance of both performances a validator
+    could otherwise make any difference one that chance does not explain.
+    """
+    tolerance = _tolerance(left)
+    return (
+        agrees(left, right)
+        and abs(left.lost - right.lost) <= tolerance
+        and abs(left.gained - right.gained) <= tolerance
+    )
+
+
+def _tolerance(result: Paired) -> int:
+    return max(1, result.scale // _TOLERANCE_PARTS)

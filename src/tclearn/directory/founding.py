@@ -158,6 +158,7 @@ def bound(charter: ResolvedCharter, site: SiteFile, data_key: bytes) -> Trainer:
         metric=charter.task.metric,
         global_test=records,
         local_share=charter.task.local_share_ppm,
+        minimum_batch=charter.schedule.minimum_batch,
         data_key=data_key,
         step_search=charter.step_search,
         wants=wanted(_extension("tclearn.acceptance", "[acceptance] rule", charter.acceptance.rule)),

@@ -10,8 +10,10 @@ Source: Lugan et al. 2019, §III.A ("a small percentage of the input signals is 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, Self
 
 from tclearn.learning.trainer import DataId
@@ -68,32 +70,40 @@ class Holding:
         )
         return cls(entries, len(ids) - len(first), len(first) - len(entries))
 
-    def next_portion(self, used: Container[DataId], contributions: int) -> Portion | None:
+    def next_portion(self, used: Container[DataId], contributions: int, minimum: int = 1) -> Portion | None:
         """The next contribution.
 
         For k contributions over n different records it takes the next ⌈n/k⌉ that are not used, by data ID; more where
-        these, or those that would remain, were all to be put aside: a contribution has something to train on, and no
-        record stays behind.
+        these, or those that would remain, have fewer than the minimum to train on: no record stays behind that a
+        contribution could have had.
 
         Args:
             used: data IDs that the ledger has as used, of this member and of others.
             contributions: k.
+            minimum: how many records a contribution trains on at least, 1 or more.
 
         Returns:
-            The contribution; ``None`` when there is nothing new to train on.
+            The contribution; ``None`` when fewer records than the minimum are left to train on.
         """
         fresh = [entry for entry in self.entries if entry[0] not in used]
-        size = min(-(-len(self.entries) // max(1, contributions)), RECORDS_PER_CONTRIBUTION_MAX)
-        while size < len(fresh) and all(aside for _, _, aside in fresh[:size]):
-            size += 1
-        if len(fresh) <= RECORDS_PER_CONTRIBUTION_MAX and all(aside for _, _, aside in fresh[size:]):
+        # How many there are to train on among the first one, the first two, and so on.
+        trainable = list(accumulate(not aside for _, _, aside in fresh))
+        if not trainable or trainable[-1] < minimum:
+            return None
+        size = max(-(-len(self.entries) // max(1, contributions)), bisect_left(trainable, minimum) + 1)
+        size = min(size, len(fresh), RECORDS_PER_CONTRIBUTION_MAX)
+        if len(fresh) <= RECORDS_PER_CONTRIBUTION_MAX and trainable[-1] - trainable[size - 1] < minimum:
             size = len(fresh)
         chosen = fresh[:size]
         trained = tuple(position for _, position, aside in chosen if not aside)
-        if not trained:
+        if len(trained) < minimum:
             return None
         put_aside = tuple(position for _, position, aside in chosen if aside)
         return Portion(tuple(data_id for data_id, _, _ in chosen), trained, put_aside)
+
+    def trainable(self, used: Container[DataId]) -> int:
+        """How many records are left to train on."""
+        return sum(not aside and data_id not in used for data_id, _, aside in self.entries)
 
     def local_test(self, used: Container[DataId]) -> tuple[int, ...]:
         """Positions of the records of L: put aside, and counted on the ledger."""

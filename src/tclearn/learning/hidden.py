@@ -6,7 +6,7 @@ the digest of its records, that of a data set (``learning.data_ids``), so that t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from tclearn.errors import Code, DataError, ParametersError
 from tclearn.learning.data_ids import data_set_digest, record_digests
 from tclearn.learning.records import Records, materialise
 from tclearn.learning.tensorfile import read_tensors, write_tensors
-from tclearn.limits import HIDDEN_PART_BYTES_MAX, HIDDEN_PARTS_MAX
+from tclearn.limits import HIDDEN_PART_BYTES_MAX, HIDDEN_PART_RECORDS_MAX, HIDDEN_PARTS_MAX
 
 _INPUTS: Final = "inputs"
 _TARGETS: Final = "targets"
@@ -32,7 +32,8 @@ def divide(records: Records, parts: int) -> tuple[Records, ...]:
         parts: how many parts there are, unless there are fewer records.
 
     Raises:
-        DataError: a part would be larger than ``HIDDEN_PART_BYTES_MAX``, or there would be too many.
+        DataError: a part would be larger than ``HIDDEN_PART_BYTES_MAX`` or have more than ``HIDDEN_PART_RECORDS_MAX``
+            records, or there would be too many parts.
     """
     if not 1 <= parts <= HIDDEN_PARTS_MAX:
         raise DataError(Code.DATA_SHAPE, f"{parts} hidden parts", expected=f"1 to {HIDDEN_PARTS_MAX}")
@@ -40,14 +41,11 @@ def divide(records: Records, parts: int) -> tuple[Records, ...]:
     order = np.array(sorted(range(len(records)), key=digests.__getitem__), dtype=np.intp)
     divided = tuple(records.take(order[first::parts]) for first in range(min(parts, len(records))))
     for part in divided:
+        if len(part) > HIDDEN_PART_RECORDS_MAX:
+            raise _too_large(f"{len(part)} records", HIDDEN_PART_RECORDS_MAX)
         size = part.inputs.nbytes + part.targets.nbytes + _HEADER_BYTES
         if size > HIDDEN_PART_BYTES_MAX:
-            raise DataError(
-                Code.TOO_LARGE,
-                f"a hidden part of {size} bytes",
-                expected=f"at most {HIDDEN_PART_BYTES_MAX}",
-                remedy="divide the records into more parts (hidden_parts), or hide fewer",
-            )
+            raise _too_large(f"{size} bytes", HIDDEN_PART_BYTES_MAX)
     return divided
 
 
@@ -62,7 +60,7 @@ def read_part(data: bytes) -> Records:
     """The records of a part's file.
 
     Raises:
-        DataError: it is no such file, or what it holds are no records.
+        DataError: it is no such file, what it holds are no records, or they are more than ``HIDDEN_PART_RECORDS_MAX``.
     """
     try:
         tensors = read_tensors(data)
@@ -76,7 +74,17 @@ def read_part(data: bytes) -> Records:
             f"what is offered as a hidden part has {len(tensors)} tensors",
             expected=f"two, {_INPUTS} and {_TARGETS}",
         )
-    return materialise((tensors[_INPUTS], tensors[_TARGETS]), _PART)
+    inputs, targets = tensors[_INPUTS], tensors[_TARGETS]
+    # Tensors with an extent of 0 take no bytes: a file of a few bytes could claim any number of records.
+    if 0 in inputs.shape or 0 in targets.shape:
+        raise DataError(
+            Code.DATA_SHAPE,
+            f"what is offered as a hidden part has inputs of shape {inputs.shape} and targets of shape {targets.shape}",
+            expected="no extent of 0",
+        )
+    if inputs.ndim and len(inputs) > HIDDEN_PART_RECORDS_MAX:
+        raise _too_large(f"{len(inputs)} records", HIDDEN_PART_RECORDS_MAX)
+    return materialise((inputs, targets), _PART)
 
 
 def opened(data: bytes, digest: Digest, n: int) -> Records:
@@ -95,12 +103,19 @@ def opened(data: bytes, digest: Digest, n: int) -> Records:
     return records
 
 
-def without(records: Records, known: Sequence[Records]) -> Records | None:
-    """The records that are in none of other sets, each once; ``None`` where none is left."""
-    seen = {digest for each in known for digest in record_digests(each)}
-    kept = []
+def without(records: Records, known: Container[Digest]) -> Records | None:
+    """The records whose digests are not known, each once; ``None`` where none is left."""
+    first: dict[Digest, int] = {}
     for position, digest in enumerate(record_digests(records)):
-        if digest not in seen:
-            seen.add(digest)
-            kept.append(position)
-    return records.take(kept) if kept else None
+        if digest not in known:
+            first.setdefault(digest, position)
+    return records.take(list(first.values())) if first else None
+
+
+def _too_large(what: str, most: int) -> DataError:
+    return DataError(
+        Code.TOO_LARGE,
+        f"a hidden part of {what}",
+        expected=f"at most {most}",
+        remedy="divide the records into more parts (hidden_parts), or hide fewer",
+    )

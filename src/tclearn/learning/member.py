@@ -8,16 +8,17 @@ thread counts for the whole of it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
 from tclearn.coalition.evidence import CLASSES, Evidence, Paired
 from tclearn.coalition.privacy import EXAMPLE, PrivacyEvent
+from tclearn.encoding import Digest
 from tclearn.errors import Code, DataError, UsageError
 from tclearn.learning.contribution import Holding, Portion
-from tclearn.learning.data_ids import ids_of
+from tclearn.learning.data_ids import ids_of, record_digests
 from tclearn.learning.hidden import divide, without
 from tclearn.learning.id_source import KeyedIds
 from tclearn.learning.measurement import Learner, PrivateLearner, TestSet
@@ -46,6 +47,7 @@ class Inventory:
         used: of the others, those that count on the ledger already.
         next_trained: records that the next contribution would train on.
         next_put_aside: records that it would put aside.
+        left: records that are left to train on; with fewer than the charter's minimum there is no next contribution.
         hidden: records of the hidden test set.
     """
 
@@ -56,6 +58,7 @@ class Inventory:
     next_trained: int
     next_put_aside: int
     hidden: int = 0
+    left: int = 0
 
 
 class MemberTrainer:
@@ -71,12 +74,18 @@ class MemberTrainer:
     Raises:
         CharterError: the model cannot be trained with the privacy that the task asks for.
         DataError: the data cannot be read, or the model cannot take them.
-        UsageError: the trainer cannot train with it.
+        UsageError: the trainer cannot train with it, or steps are to be searched on the member's own records.
     """
 
     def __init__(
         self, task: Task, data: LocalData, learner: Learner, global_test: TestSet, global_ids: frozenset[DataId]
     ) -> None:
+        if task.privacy is not None and task.step_search == "own":
+            raise UsageError(
+                Code.USAGE,
+                'a task with privacy and step_search "own": the search would tell of records without noise',
+                expected='step_search "none" or "global"',
+            )
         self._task = task
         self._data = data
         self._learner = learner
@@ -109,7 +118,8 @@ class MemberTrainer:
         """Train from ``start`` on the next records that do not count yet; see ``learning.contribution``.
 
         Returns:
-            The contribution, its step searched where the task says; ``None`` when there is nothing new to train on.
+            The contribution, its step searched where the task says; ``None`` when fewer records than the task's minimum
+            are left to train on.
 
         Raises:
             ParametersError: ``start`` is not of this model.
@@ -119,7 +129,7 @@ class MemberTrainer:
             start.check(self._learner.layout)
             if is_asked(self._data.training):
                 self._read(work.used)
-            portion = self._holding.next_portion(work.used, self._data.contributions)
+            portion = self._next_portion(work.used)
             if portion is None or self._records is None:
                 return None
             prepared = self._learner.prepare(self._records.take(portion.trained), _TRAINING)
@@ -156,7 +166,7 @@ class MemberTrainer:
                 classes=self._global_test.by_class(first, second) if CLASSES in self._task.wants else None,
             )
 
-    def hidden_parts(self, earlier: Sequence[Records]) -> Sequence[Records]:
+    def hidden_parts(self, earlier: Set[Digest]) -> Sequence[Records]:
         """See ``HiddenTests.hidden_parts``; records of G, and those that were held for training, are left out.
 
         Raises:
@@ -165,7 +175,7 @@ class MemberTrainer:
         with COMPUTING:
             if is_asked(self._data.hidden_test):
                 self._hidden = self._read_hidden()
-            known = [self._global_test.records, *earlier]
+            known = earlier | set(record_digests(self._global_test.records))
             fresh = without(self._hidden, known) if self._hidden is not None else None
             if fresh is None:
                 return ()
@@ -205,7 +215,7 @@ class MemberTrainer:
             if is_asked(self._data.training):
                 self._read(used)
             held = self._holding
-            portion = held.next_portion(used, self._data.contributions) or Portion((), (), ())
+            portion = self._next_portion(used) or Portion((), (), ())
             return Inventory(
                 records=len(self._records) if self._records else 0,
                 copies=held.copies,
@@ -214,7 +224,11 @@ class MemberTrainer:
                 next_trained=len(portion.trained),
                 next_put_aside=len(portion.put_aside),
                 hidden=len(self._hidden) if self._hidden else 0,
+                left=held.trainable(used),
             )
+
+    def _next_portion(self, used: Container[DataId]) -> Portion | None:
+        return self._holding.next_portion(used, self._data.contributions, self._task.minimum_batch)
 
     def _read_hidden(self) -> Records | None:
         given = ask(self._data.hidden_test, _HIDDEN)

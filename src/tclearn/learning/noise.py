@@ -9,6 +9,7 @@ differential privacy"). That is not prevented here.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from typing import Final, Self
 
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 _KEY_BYTES: Final = 32
 _BITS: Final = 53
+# A block's number has 32 bits and a block 64 bytes: after so many bytes a nonce is used up.
+_NONCE_BYTES: Final = 64 << 32
 
 Doubles = NDArray[np.float64]
 
@@ -31,8 +34,10 @@ class Noise:
     """
 
     def __init__(self, key: bytes) -> None:
-        # One key, one stream: the nonce may be zero. Its first four bytes are the block counter.
-        self._stream = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor()
+        # One key, one stream: the nonces may be 0, 1, 2 and so on.
+        self._key = key
+        self._nonces = itertools.count()
+        self._left = 0
 
     @classmethod
     def of_system(cls) -> Self:
@@ -46,7 +51,7 @@ class Noise:
 
     def integers(self, count: int) -> NDArray[np.uint64]:
         """Integers from 0 to 2⁶⁴ − 1, ``(count,) uint64``."""
-        return np.frombuffer(self._stream.update(bytes(8 * count)), dtype="<u8").astype(np.uint64)
+        return np.frombuffer(self._bytes(8 * count), dtype="<u8").astype(np.uint64)
 
     def uniform(self, count: int) -> Doubles:
         """Numbers above 0 and at most 1, ``(count,) float64``, multiples of 2⁻⁵³."""
@@ -82,6 +87,20 @@ class Noise:
         """Gumbel numbers of scale 1, ``(count,) float64``."""
         # The logarithm of 1 is 0, whose own is infinite.
         return -np.log(np.maximum(-np.log(self.uniform(count)), 2.0 ** -(_BITS + 1)))
+
+    def _bytes(self, size: int) -> bytes:
+        parts = []
+        while size:
+            if not self._left:
+                # The first four bytes are the block's number, which starts at zero.
+                nonce = bytes(4) + next(self._nonces).to_bytes(12, "little")
+                self._stream = Cipher(algorithms.ChaCha20(self._key, nonce), mode=None).encryptor()
+                self._left = _NONCE_BYTES
+            taken = min(size, self._left)
+            parts.append(self._stream.update(bytes(taken)))
+            self._left -= taken
+            size -= taken
+        return b"".join(parts)
 
 
 def _unit(drawn: NDArray[np.uint64]) -> Doubles:

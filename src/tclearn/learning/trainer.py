@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from tclearn.coalition.evidence import Evidence, Paired
 from tclearn.coalition.privacy import PrivacyEvent
 from tclearn.coalition.terms import PrivacyTerms
+from tclearn.encoding import Digest
 from tclearn.learning.id_source import IdSource
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
@@ -72,13 +73,13 @@ class Trainer(Protocol):
 class HiddenTests(Protocol):
     """What a trainer has besides where it can bring and measure hidden parts; without it there are none."""
 
-    def hidden_parts(self, earlier: Sequence[Records]) -> Sequence[Records]:
+    def hidden_parts(self, earlier: Set[Digest]) -> Sequence[Records]:
         """Test records that nobody has seen, divided into parts; none where there is nothing new.
 
         The same records give the same parts.
 
         Args:
-            earlier: this member's parts that were shown before, to be left out.
+            earlier: digests of the records of all this member's parts before, shown or not, to be left out.
         """
 
     def compare(self, reference: Parameters, candidate: Parameters, records: Records) -> Paired | None:
@@ -99,9 +100,10 @@ class Task:
         metric: ``"accuracy"``, ``"macro_f1"``, ``"auc"`` or ``"dice"``.
         global_test: the global test set G, in a form the recipe knows.
         local_share: share of each contribution that is put aside for L, millionths.
+        minimum_batch: how many records a contribution trains on at least.
         data_key: key of the data IDs (32 bytes).
         step_search: where M + a·Δ is tried for a in {1, .6, .35, .2} before proposing: ``"own"`` (the member's own
-            hold-out), ``"global"`` (G) or ``"none"``.
+            hold-out; not together with ``privacy``), ``"global"`` (G) or ``"none"``.
         wants: what the acceptance rule wants to have measured besides both performances.
         privacy: the charter's mechanism of differential privacy; ``None``: there is none.
         seeded_noise: the noise comes from the seed of the work, for simulations; else from the operating system.
@@ -112,6 +114,7 @@ class Task:
     global_test: Any
     arguments: Mapping[str, Any] = field(default_factory=dict)
     local_share: int = 100_000
+    minimum_batch: int = 1
     data_key: bytes = field(default=bytes(32), repr=False)
     step_search: str = "own"
     wants: frozenset[str] = frozenset()

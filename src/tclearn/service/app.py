@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +26,9 @@ from tclearn.service.peers import MEMBER
 from tclearn.service.turnstile import RETRY_AFTER_S, Turnstile
 from tclearn.service.wire import encode_error, encode_page
 
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
 CBOR: Final = "application/cbor"
 COSE: Final = "application/cose"
 OBJECT: Final = "application/octet-stream"
@@ -33,6 +36,8 @@ DER: Final = "application/pkix-cert"
 _NAME: Final = "^[0-9a-f]{64}$"
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,15})-")
 _PIECE: Final = 1 << 20
+# FastAPI measures each request, and sends it elsewhere where the environment says so: nothing of this leaves us.
+_SILENT: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 _STATUS: Final = {
@@ -231,6 +236,7 @@ def application(desk: Desk) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        telemetry=_SILENT,
         responses={status: {"model": Refusal} for status in (400, 403, 404, 405, 409, 413, 416, 422, 429, 500, 503)},
     )
     app.state.desk = desk

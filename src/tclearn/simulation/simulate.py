@@ -181,6 +181,7 @@ class Setting:
             metric=self.charter.metric,
             global_test=self.global_test,
             local_share=self.charter.local_share_ppm,
+            minimum_batch=self.charter.minimum_batch,
             data_key=self.keys.data(),
             step_search=self.charter.steps_searched_on,
             wants=wanted(load("tclearn.acceptance", self.charter.acceptance)),

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
@@ -21,7 +21,7 @@ from tclearn.coalition.verdict import TESTED, UNAVAILABLE, Verdict, commitment
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.errors import Code, DataError, ParametersError, StorageError
 from tclearn.identity.seed_chain import links, tip
-from tclearn.learning.data_ids import data_set_digest
+from tclearn.learning.data_ids import data_set_digest, record_digests
 from tclearn.learning.hidden import opened, read_part, write_part
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
@@ -41,7 +41,7 @@ from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.drawing import settled
 from tclearn.protocols.tclearn.duties import reveal_subject
-from tclearn.protocols.tclearn.hiding import parts_before
+from tclearn.protocols.tclearn.hiding import hide_subject, parts_before
 from tclearn.protocols.tclearn.proposing import over_budget
 from tclearn.protocols.tclearn.records import Candidate
 from tclearn.protocols.tclearn.sealing import to_endorse
@@ -64,6 +64,7 @@ class Participant:
     contract: TCLearn
     _models: OrderedDict[Digest, Parameters] = field(default_factory=OrderedDict, repr=False)
     _work: tuple[Digest, Contribution | None] | None = field(default=None, repr=False)
+    _earlier_parts: dict[Digest, frozenset[Digest]] = field(default_factory=dict, repr=False)
     _nothing_hidden: tuple[int, int] | None = field(default=None, repr=False)
     _links: tuple[int, tuple[Digest, ...]] | None = field(default=None, repr=False)
 
@@ -128,7 +129,9 @@ class Participant:
             work = Work(seed, state.hyperparameters, state.used_ids())
             self._work = (subject, site.trainer.train(self.model(newest, site), work))
         contribution = self._work[1]
-        if contribution is None or len(contribution.data_ids) < state.charter.schedule.minimum_batch:
+        if contribution is None:
+            return None
+        if len(contribution.data_ids) - contribution.set_aside < state.charter.schedule.minimum_batch:
             return None
         done = contribution.privacy
         # It would be refused, and the next one too: what is spent stays spent.
@@ -147,11 +150,8 @@ class Participant:
         first = parts_before(state, site.member)
         if not isinstance(site.trainer, HiddenTests) or self._nothing_hidden == (first, state.tip):
             return None
-        shown = (state.candidate(number).hidden for number in range(state.candidates))
-        own = [each.part for each in shown if each and each.part and each.part.keeper == site.member]
-        try:
-            earlier = [read_part(site.drafts.get(each.locator, size_max=HIDDEN_PART_BYTES_MAX)) for each in own]
-        except StorageError:
+        earlier = self._earlier(state, site)
+        if earlier is None:
             return None  # without them nobody can say what would be new
         parts = site.trainer.hidden_parts(earlier)[:HIDDEN_PARTS_MAX]
         if not parts:
@@ -159,6 +159,24 @@ class Participant:
             return None
         promises = tuple(_hidden(part, first, first + place, site) for place, part in enumerate(parts))
         return calls.call(calls.Hide(first, promises))
+
+    def _earlier(self, state: State, site: Site) -> frozenset[Digest] | None:
+        # A part that was asked for may have been seen though its `show` came too late: its file is in the store first.
+        shown = (state.candidate(number).hidden for number in range(state.candidates))
+        locators = {each.part.locator for each in shown if each and each.part and each.part.keeper == site.member}
+        for promise in _promised(state, site):
+            decided = site.outbox.get(_part_id(promise, site.member))
+            if decided is not None:
+                locators.add(calls.Show.from_value(decided.arguments, "outbox").locator)
+        for locator in locators - self._earlier_parts.keys():
+            try:
+                data = _part_file(locator, site)
+            except StorageError as error:
+                if error.code is Code.OBJECT_MISSING:
+                    continue  # it is lost, and nobody can have seen it
+                return None
+            self._earlier_parts[locator] = frozenset(record_digests(read_part(data)))
+        return frozenset().union(*(self._earlier_parts[each] for each in locators & self._earlier_parts.keys()))
 
     def _show(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         candidate = _about(duty, ledger.state())
@@ -323,6 +341,29 @@ def _hidden(records: Records, first: int, number: int, site: Site) -> Digest:
         said = calls.Show(_NO_CANDIDATE, first, number, locator, name, len(records), salt)
         site.outbox.put(kept, calls.call(said))
     return promise
+
+
+def _promised(state: State, site: Site) -> Iterator[Digest]:
+    """What this member has committed to so far: the newest parts are in the state, those before in its outbox."""
+    kept = state.kept(site.member)
+    if kept is None:
+        return
+    yield from kept.parts
+    first = 0
+    while first < kept.first:
+        decided = site.outbox.get(Duty("hide", hide_subject(first), site.member, None).id)
+        if decided is None:
+            return
+        parts = calls.Hide.from_value(decided.arguments, "outbox").parts
+        yield from parts
+        first += len(parts)
+
+
+def _part_file(locator: Digest, site: Site) -> bytes:
+    try:
+        return site.drafts.get(locator, size_max=HIDDEN_PART_BYTES_MAX)
+    except StorageError:
+        return site.store.get(locator, size_max=HIDDEN_PART_BYTES_MAX)
 
 
 def _part_id(promise: Digest, member: MemberId) -> Digest:

@@ -9,7 +9,7 @@ from itertools import chain
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context, Duty
 from tclearn.protocols.tclearn.calls import Timeout
-from tclearn.protocols.tclearn.hiding import check_hide, check_show, hide_subject, miss_keeper
+from tclearn.protocols.tclearn.hiding import check_hide, check_show, hide_subject, miss_keeper, parts_before
 from tclearn.protocols.tclearn.proposing import (
     check_propose,
     check_release,
@@ -112,7 +112,7 @@ def _duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
     for candidate in chain(decided_lately(state, time_ms), state.open_candidates()):
         yield from _candidate_duties(state, candidate, member, time_ms)
     if allows(check_hide, state, member, time_ms):
-        yield Duty("hide", hide_subject(state, member), member, None)
+        yield Duty("hide", hide_subject(parts_before(state, member)), member, None)
     if allows(check_propose, state, member, time_ms):
         yield Duty("propose", propose_subject(state, member), member, state.turn.due_ms)
     links = state.seed_chain(member)

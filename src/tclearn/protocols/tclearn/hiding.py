@@ -9,7 +9,7 @@ from tclearn.coalition.evidence import HIDDEN
 from tclearn.coalition.hidden import Hidden, Part, part_commitment
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context
-from tclearn.limits import HIDDEN_PARTS_MAX
+from tclearn.limits import HIDDEN_PART_RECORDS_MAX, HIDDEN_PARTS_MAX
 from tclearn.protocols.tclearn.calls import Hide, Show
 from tclearn.protocols.tclearn.proposing import ask_keeper, complete, known, start_testing
 from tclearn.protocols.tclearn.records import SHOWING, Asked, Candidate, Kept
@@ -37,6 +37,8 @@ def show(state: State, arguments: Show, context: Context) -> None:
     )
     if (arguments.first, arguments.number, opened) != (asked.first, asked.number, asked.commitment) or not arguments.n:
         raise refuse(Refusal.COMMITMENT_MISMATCH, f"not part {asked.number} as it was committed to")
+    if arguments.n > HIDDEN_PART_RECORDS_MAX:
+        raise refuse(Refusal.BAD_PARTS, f"a part of {arguments.n} records; at most {HIDDEN_PART_RECORDS_MAX}")
     part = Part(asked.keeper, asked.number, arguments.locator, arguments.records, arguments.n)
     shown = replace(candidate, hidden=replace(candidate.hidden or Hidden(), part=part))
     state.put_candidate(start_testing(state, shown, context.time_ms))
@@ -83,6 +85,6 @@ def parts_before(state: State, member: MemberId) -> int:
     return kept.first + len(kept.parts) if kept else 0
 
 
-def hide_subject(state: State, member: MemberId) -> Digest:
-    """Names one duty to commit to parts: a new one when those before are spent."""
-    return digest("tclearn/hide/1", parts_before(state, member))
+def hide_subject(first: int) -> Digest:
+    """Names one duty to commit to parts, by the number of the first of them: a new one when those before are spent."""
+    return digest("tclearn/hide/1", first)

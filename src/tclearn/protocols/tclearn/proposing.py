@@ -27,6 +27,7 @@ from tclearn.protocols.tclearn.records import (
     STALE,
     TESTING,
     UNDECIDED,
+    Asked,
     Candidate,
     Turn,
 )
@@ -170,9 +171,10 @@ def ask_keeper(state: State, candidate: Candidate, now_ms: int) -> Candidate:
     nobody can save one for a candidate that it dislikes.
     """
     hidden = candidate.hidden or Hidden()
-    asked = next((each for each in draw_keepers(state, candidate) if each.keeper not in hidden.missing), None)
+    enough = len(hidden.missing) > faulty_max(len(state.members))
+    asked = None if enough else _next_keeper(state, candidate, hidden.missing)
     kept = state.kept(asked.keeper) if asked else None
-    if asked is None or kept is None or len(hidden.missing) > faulty_max(len(state.members)):
+    if asked is None or kept is None:
         return start_testing(state, candidate, now_ms)
     state.put_kept(asked.keeper, replace(kept, spent=kept.spent + 1))
     due_ms = now_ms + state.charter.schedule.seal_ms
@@ -269,6 +271,21 @@ def propose_subject(state: State, member: MemberId) -> Digest:
     return digest("tclearn/propose/1", state.chance(member), declared.count if declared else 0)
 
 
+def _next_keeper(state: State, candidate: Candidate, missing: tuple[MemberId, ...]) -> Asked | None:
+    # The height's order goes on from candidate to candidate: a keeper of chosen records could otherwise turn down all
+    # candidates of a height, and with them all that could end it. It is asked again when all others were; and if they
+    # are so few that all may plot with it, not at this height.
+    able = [each for each in draw_keepers(state, candidate) if each.keeper not in missing]
+    before = state.keepers_asked
+    left = [each for each in able if each.keeper not in before]
+    if not left and len(before) > faulty_max(len(state.members)):
+        before, left = (), able
+    if not left:
+        return None
+    state.put_keepers_asked((*before, left[0].keeper))
+    return left[0]
+
+
 def _check_parent(state: State, parent: Digest) -> None:
     if parent != state.block(state.tip).hash:
         raise refuse(Refusal.STALE_PARENT, f"the newest block is {state.tip}; train from that one")
@@ -289,8 +306,9 @@ def _cause_for_refusal(state: State, candidate: Candidate, ids: bytes) -> tuple[
     if state.offered(candidate.parameters):
         return "these parameters were offered before", 0
     minimum = state.charter.schedule.minimum_batch
-    if candidate.samples < minimum:
-        return f"{candidate.samples} records, the minimum batch is {minimum}", candidate.samples
+    trained = candidate.samples - candidate.set_aside  # what is put aside does not hide what is trained on
+    if trained < minimum:
+        return f"{trained} records trained on, the minimum batch is {minimum}", trained
     used = state.used_ids()
     duplicates = sum(data_id in used for data_id in split_ids(ids))
     if duplicates:

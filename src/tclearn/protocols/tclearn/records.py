@@ -82,6 +82,19 @@ class Asked(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Askings(Record):
+    """Which keepers were asked for a part at a height, since the last time that all had been.
+
+    Attributes:
+        height: the height; at another one it all starts anew.
+        keepers: those asked, in this order.
+    """
+
+    height: int
+    keepers: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate(Record):
     """A proposed increment and what became of it.
 
@@ -224,7 +237,8 @@ class PendingRevert(Pending):
     Attributes:
         target: index of the block whose model it restores.
         change: name of the approved change; absent where nobody asked for it.
-        drift: what then decided: the newest model beside the target's, counts added up over hidden parts.
+        drift: what then decided: the newest model beside the target's, counts added up over the hidden
+            parts of the keepers whose counts ask for it.
     """
 
     target: int
@@ -234,11 +248,11 @@ class PendingRevert(Pending):
 
 @dataclass(frozen=True, slots=True)
 class Drift(Record):
-    """What hidden parts have said of the newest models beside the best one.
+    """What hidden parts have said of the newest model beside the best one.
 
     Attributes:
-        best: index of the best one's block; with another it all starts anew.
-        shown: counts by keeper.
+        best: index of the best one's block.
+        shown: counts by keeper, each its own parts' added up.
     """
 
     best: int

@@ -24,7 +24,7 @@ from tclearn.protocols.tclearn.drawing import settled
 from tclearn.protocols.tclearn.proposing import next_turn
 from tclearn.protocols.tclearn.records import AnyPending, ChainedBlock, PendingIncrement, PendingRevert, SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.reverting import lock_for_revert, take_back
+from tclearn.protocols.tclearn.reverting import follow_drift, lock_for_revert, take_back
 from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import votes
 
@@ -273,6 +273,7 @@ def _count_increment(state: State, pending: PendingIncrement, block: Block, now_
     candidate = state.candidate(pending.candidate)
     state.put_data_ids(block.index, state.candidate_ids(candidate.number))
     state.put_candidate_ids(candidate.number, None)
+    follow_drift(state, candidate)
     _follow_performance(state, block)
     next_turn(state, candidate.proposer, 0, now_ms)
 

@@ -2,7 +2,7 @@
 
 Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``,
 ``candidate-ids/…``, ``named/…``, ``open``, ``offered/…``, ``offers/…``, ``declared/…``, ``seed``, ``chain/…``,
-``hyperparameters``, ``rate``, ``privacy/…``, ``change/…``, ``changes``, ``reverts``, ``kept/…``, ``drift``.
+``hyperparameters``, ``rate``, ``privacy/…``, ``change/…``, ``changes``, ``reverts``, ``kept/…``, ``asked``, ``drift``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tclearn.protocols.tclearn.memo import Memo, UsedIds
 from tclearn.protocols.tclearn.records import (
     OPEN,
     AnyPending,
+    Askings,
     Candidate,
     ChainedBlock,
     ChangeState,
@@ -282,6 +283,16 @@ class State:
         self.writes[f"kept/{member}"] = kept.to_value()
 
     @property
+    def keepers_asked(self) -> tuple[MemberId, ...]:
+        """Whose parts were asked for at the present height, since the last time that all had been asked."""
+        askings = None if self._value("asked", 0) == 0 else self._record("asked", Askings)
+        return askings.keepers if askings is not None and askings.height == self.tip + 1 else ()
+
+    def put_keepers_asked(self, keepers: tuple[MemberId, ...]) -> None:
+        """Set whose parts were asked for at the present height."""
+        self.writes["asked"] = Askings(self.tip + 1, keepers).to_value()
+
+    @property
     def drifting(self) -> bool:
         """Whether the newest model is another one than the best."""
         newest = self.block(self.tip)
@@ -289,7 +300,7 @@ class State:
 
     @property
     def drift(self) -> Drift:
-        """What hidden parts have said since the best model is the best."""
+        """What hidden parts have said of the newest model beside the best one."""
         best = self.block(self.tip).best
         drift = None if self._value("drift", 0) == 0 else self._record("drift", Drift)
         return drift if drift is not None and drift.best == best else Drift(best, {})

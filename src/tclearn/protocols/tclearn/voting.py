@@ -9,7 +9,7 @@ from tclearn.coalition.acceptance import Judgement, Terms, wanted
 from tclearn.coalition.block import Vote
 from tclearn.coalition.evidence import Evidence, Paired
 from tclearn.coalition.quorum import quorum
-from tclearn.coalition.verdict import UNAVAILABLE, Verdict, agreed_global, agrees, commitment
+from tclearn.coalition.verdict import UNAVAILABLE, Verdict, agreed_global, agrees, agrees_by_answer, commitment
 from tclearn.encoding import Digest, MemberId
 from tclearn.ledger import Context
 from tclearn.limits import CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX
@@ -176,13 +176,17 @@ def _decide(state: State, candidate: Candidate, now_ms: int) -> None:
         state.put_candidate(candidate)
 
 
-def _agreed(candidate: Candidate, part: Callable[[Evidence], Paired | None]) -> Paired | None:
+def _agreed(
+    candidate: Candidate,
+    part: Callable[[Evidence], Paired | None],
+    alike: Callable[[Paired, Paired], bool] = agrees,
+) -> Paired | None:
     reported = {
         MemberId(member): result
         for member, verdict in candidate.reveals.items()
         if verdict.evidence is not None and (result := part(verdict.evidence)) is not None
     }
-    return agreed_global(reported, quorum(len(candidate.committee)))
+    return agreed_global(reported, quorum(len(candidate.committee)), alike)
 
 
 def _settle_hidden(state: State, number: int, now_ms: int) -> None:
@@ -192,8 +196,8 @@ def _settle_hidden(state: State, number: int, now_ms: int) -> None:
     hidden = candidate.hidden
     if candidate.status in OPEN or hidden is None or hidden.part is None:
         return
-    performance = hidden.performance or _agreed(candidate, lambda evidence: evidence.on_hidden)
-    drift = hidden.drift or _agreed(candidate, lambda evidence: evidence.drift)
+    performance = hidden.performance or _agreed(candidate, lambda evidence: evidence.on_hidden, agrees_by_answer)
+    drift = hidden.drift or _agreed(candidate, lambda evidence: evidence.drift, agrees_by_answer)
     state.put_candidate(replace(candidate, hidden=replace(hidden, performance=performance, drift=drift)))
     if drift is not None and hidden.drift is None:
         count_drift(state, hidden.part.keeper, drift)

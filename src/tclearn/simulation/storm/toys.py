@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import numpy as np
 from tclearn.coalition.acceptance import Guard, Terms, Threshold
 from tclearn.coalition.evidence import HIDDEN, Evidence, Paired
 from tclearn.coalition.strict import STRICT
-from tclearn.encoding import digest
+from tclearn.encoding import Digest, digest
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import Contribution, DataId, Work
@@ -78,9 +78,9 @@ class Toy:
         """See ``Trainer.measure``."""
         return Evidence(_paired(GLOBAL_N, _ON_GLOBAL, reference, candidate))
 
-    def hidden_parts(self, earlier: Sequence[Records]) -> Sequence[Records]:
+    def hidden_parts(self, earlier: Set[Digest]) -> Sequence[Records]:
         """See ``HiddenTests.hidden_parts``; every record is a number that only this member can know."""
-        first = len(earlier) * _PART_N
+        first = len(earlier)
         drawn = digest("hidden records", self.member)
         numbers = int.from_bytes(drawn[:4], "big") + first + np.arange(self.parts * _PART_N, dtype=np.int64)
         return [Records(part[:, None], np.zeros(_PART_N, np.int64)) for part in np.split(numbers, max(1, self.parts))]

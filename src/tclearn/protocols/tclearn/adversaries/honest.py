@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from tclearn.coalition.evidence import Evidence, Paired
+from tclearn.encoding import Digest
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import Contribution, DataId, HiddenTests, Trainer, Work
@@ -33,7 +34,7 @@ class Honest:
         """See ``Trainer.measure``."""
         return self.trainer.measure(reference, candidate, used)
 
-    def hidden_parts(self, earlier: Sequence[Records]) -> Sequence[Records]:
+    def hidden_parts(self, earlier: Set[Digest]) -> Sequence[Records]:
         """See ``HiddenTests.hidden_parts``."""
         return self.trainer.hidden_parts(earlier) if isinstance(self.trainer, HiddenTests) else ()
 
