@@ -81,7 +81,9 @@ def test_a_remembered_checkpoint_shows_truncation(tclearn, demo, tmp_path):
 
 def test_cosigners_are_listed_in_the_order_of_their_numbers(tclearn, tmp_path):
     tumours = load("breast-cancer")
-    charter = Charter(name="many", model=perceptron, arguments={"features": 30}, metric="accuracy", blocks=1)
+    charter = Charter(
+        name="many", model=perceptron, arguments={"features": 30}, metric="accuracy", blocks=1, minimum_batch=1
+    )
     names = [f"hospital-{number}" for number in range(1, 11)]
     members = partition(tumours, names, seed=1)
     result = simulate(charter, members=members, global_test=tumours.test, trainer=TorchTrainer(epochs=3), seed=1)

@@ -31,7 +31,7 @@ def trained(
     parts, test = tumours()
     charter = {"name": "tumours", "model": perceptron, "arguments": {"features": 30}, "metric": "accuracy"}
     return simulate(
-        Charter(**{**charter, "blocks": 8, "lambda_": 0.8, "privacy": privacy, **changes}),
+        Charter(**{**charter, "blocks": 8, "lambda_": 0.8, "minimum_batch": 1, "privacy": privacy, **changes}),
         members=parts,
         global_test=test,
         trainer=recipe or TorchTrainer(epochs=4, batch_size=16),
