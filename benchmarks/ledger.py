@@ -19,7 +19,6 @@ from nacl.signing import VerifyKey
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Figure, in_turn, show
-
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.identity import PublicKey, Signer, cose, open_signed
 from tclearn.ledger import Call, Context, Duty, Transaction, View, Writes

@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Figure, in_turn, show
 from benchmarks.null_trainer import null_charter, null_setting
-
 from tclearn.encoding import Digest
 from tclearn.learning.parameters import Parameters
 from tclearn.ledger import Transaction

@@ -30,7 +30,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Figure, in_turn, show
 from benchmarks.null_increment import commit_durably
-
 from tclearn import Charter, Result, TorchTrainer, simulate
 from tclearn.coalition.evidence import Evidence
 from tclearn.learning.datasets import load, partition
