@@ -49,7 +49,7 @@ def of_leuven(now: datetime = NOW) -> TlsIdentity:
 
 
 def connected(service: ssl.SSLContext, client: ssl.SSLContext, host: str = "127.0.0.1") -> None:
-    """A handshake and a word in each direction; raises what goes wrong at either end."""
+    """A handshake and a word in each direction; raises what goes wrong at either end, all of it in one error."""
     near, far = socket.socketpair()
     failed: list[OSError] = []
 
@@ -70,11 +70,14 @@ def connected(service: ssl.SSLContext, client: ssl.SSLContext, host: str = "127.
             assert secured.version() == "TLSv1.3"
             secured.sendall(b"x")
             assert secured.recv(1) == b"x" or failed
+    except OSError as error:
+        failed.append(error)
     finally:
         near.close()
         answering.join()
+    # The end that is turned away may see no more than that the connection is gone; the other one knows why.
     if failed:
-        raise failed[0]
+        raise ssl.SSLError("; ".join(map(str, failed)))
 
 
 def test_both_ends_know_each_other() -> None:
