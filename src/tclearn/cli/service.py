@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from tclearn.agents.clock import RealClock
 from tclearn.cli.imports import user_code
 from tclearn.cli.options import Site
 from tclearn.cli.output import say
@@ -98,7 +98,7 @@ def agent(
     ] = False,
 ) -> None:
     """Do a member's part: train in its turn, test the others' increments, sign. End it with Ctrl-C."""
-    from tclearn.protocols.tclearn.proposing import complete
+    from tclearn.protocols.tclearn.proposing import finished
     from tclearn.service.home import MemberHome
 
     user_code()
@@ -114,10 +114,12 @@ def agent(
             told = line
             _say_now(line)
 
-    def finished(state: State) -> bool:
-        return until_complete and state.pending is None and not state.open_candidates() and complete(state, _now_ms())
+    clock = RealClock()
 
-    with home.work(trainer, now, clock=_now_ms, say=_say_now, on_state=tell, finished=finished) as work:
+    def ends(state: State) -> bool:
+        return until_complete and finished(state, clock())
+
+    with home.work(trainer, now, clock=clock, say=_say_now, on_state=tell, finished=ends) as work:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: work.end())
         work.run()
@@ -176,10 +178,6 @@ def _url(text: str) -> str:
     if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query:
         raise UsageError(Code.USAGE, f"{text!r} is no address of a service", expected="https://leuven.example:8443")
     return text.rstrip("/")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _say_now(line: str) -> None:

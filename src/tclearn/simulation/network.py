@@ -18,6 +18,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Final
 
+from tclearn.agents.clock import RealClock
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.encoding import Digest, MemberId
@@ -29,7 +30,7 @@ from tclearn.learning.datasets import load
 from tclearn.learning.parameters import Parameters
 from tclearn.limits import PARAMETERS_BYTES_MAX
 from tclearn.protocols.tclearn.history import Step
-from tclearn.protocols.tclearn.proposing import complete
+from tclearn.protocols.tclearn.proposing import finished
 from tclearn.protocols.tclearn.state import State
 from tclearn.service import server
 from tclearn.service.home import MemberHome, Oneself
@@ -231,10 +232,8 @@ def take_part(directory: Path, name: MemberId, url: str) -> None:
     joined = MemberHome.join(home, url, digest, oneself, now)
     (trainer,) = setting.trainers([name]).values()
 
-    def finished(state: State) -> bool:
-        return state.pending is None and not state.open_candidates() and complete(state, _now_ms())
-
-    with joined.work(trainer, now, clock=_now_ms, say=_say, finished=finished) as work:
+    clock = RealClock()
+    with joined.work(trainer, now, clock=clock, say=_say, finished=lambda state: finished(state, clock())) as work:
         signal.signal(signal.SIGINT, lambda *_: work.end())
         work.run()
 
@@ -242,10 +241,6 @@ def take_part(directory: Path, name: MemberId, url: str) -> None:
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def main(words: Sequence[str]) -> None:

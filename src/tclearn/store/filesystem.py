@@ -44,7 +44,7 @@ class FilesystemStore:
                 place.mkdir(parents=True, exist_ok=True)
             for place in (self.folder.absolute().parent, self.folder):
                 sync_folder(place)
-            self._sweep()
+            sweep_incoming(self._incoming)
 
     def put(self, data: bytes) -> Digest:
         """Keep an object; returns its name. Durable when it returns; a damaged copy is replaced.
@@ -121,19 +121,21 @@ class FilesystemStore:
                 Path(temporary).unlink()
             raise
 
-    def _sweep(self) -> None:
-        oldest = time.time() - _LEFT_OVER_S
-        for path in self._incoming.iterdir():
-            with suppress(OSError):  # another process may be sweeping too
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
-
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise failed(error, self.folder) from error
+
+
+def sweep_incoming(folder: Path) -> None:
+    """Remove what interrupted processes have left in a folder of unfinished files more than a day ago."""
+    oldest = time.time() - _LEFT_OVER_S
+    for path in folder.iterdir():
+        with suppress(OSError):  # another process may be sweeping too
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -265,6 +265,11 @@ def complete(state: State, now_ms: int) -> bool:
     return wanted is not None and performance is not None and performance.candidate_performance * 1_000_000 >= wanted
 
 
+def finished(state: State, now_ms: int) -> bool:
+    """Whether the charter's stop condition is met and nothing is on its way any more."""
+    return state.pending is None and not state.open_candidates() and complete(state, now_ms)
+
+
 def propose_subject(state: State, member: MemberId) -> Digest:
     """Names one duty to propose: a new one with every chance, and with every part of the data IDs declared."""
     declared = state.declared(member)

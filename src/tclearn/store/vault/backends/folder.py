@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, cast
 
 from tclearn.store.faults import failed
-from tclearn.store.filesystem import sync_folder
+from tclearn.store.filesystem import sweep_incoming, sync_folder
 from tclearn.store.vault.backends.interface import Entry
 from tclearn.store.vault.forms import BODIES, HEADS
-
-_LEFT_OVER_S: Final = 86_400
 
 
 class FolderBackend:
@@ -120,15 +117,8 @@ class FolderBackend:
             place.mkdir(parents=True, exist_ok=True)
         for place in (self.folder.absolute().parent, self.folder):
             sync_folder(place)
-        self._sweep()
+        sweep_incoming(self._incoming)
         self._prepared = True
-
-    def _sweep(self) -> None:
-        oldest = time.time() - _LEFT_OVER_S
-        for path in self._incoming.iterdir():
-            with suppress(OSError):  # another process may be sweeping too
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
