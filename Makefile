@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
-BENCHMARKS := ledger null_increment overhead merging vault service
+BENCHMARKS := ledger null_increment overhead merging vault service paillier
 # Two at the most: the tests start processes and threads of their own.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1); [ "$$n" -lt 2 ] && echo 1 || echo 2)
 

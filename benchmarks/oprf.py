@@ -12,19 +12,25 @@ import hashlib
 import importlib
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from nacl.bindings import crypto_scalarmult_ed25519_noclamp
 
 from benchmarks.common import Figure, in_turn, show
+from tclearn.coalition.allowance import Rate, blinded_digest
+from tclearn.directory.id_journal import IdJournal, make_id_journal
+from tclearn.encoding import MemberId
 from tclearn.identity.oprf import Blinded, OprfKey, blind, finalize
 from tclearn.identity.ristretto import combine, from_uniform, reduce_scalar
-from tclearn.limits import OPRF_BATCH_MAX
+from tclearn.limits import ALLOWANCE_PER_DAY_MAX, OPRF_BATCH_MAX
 
 SINGLES = 50
 ROUNDS = 3
+ENTRIES = 5000
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -58,6 +64,23 @@ def theirs(module: Any, records: list[bytes]) -> float:
     return time.perf_counter() - began
 
 
+def journalled() -> tuple[float, float]:
+    """Seconds to note a request durably, and to read and check an entry when the service starts."""
+    rate = Rate(ALLOWANCE_PER_DAY_MAX, ALLOWANCE_PER_DAY_MAX)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "journal"
+        make_id_journal(file)
+        with IdJournal(file, rate) as journal:
+            noting = seconds(
+                lambda: [
+                    journal.ask(MemberId("leuven"), blinded_digest(number.to_bytes(4, "big")), 1024, number * 1000)
+                    for number in range(ENTRIES)
+                ]
+            )
+        reading = seconds(lambda: IdJournal(file, rate).close())
+    return noting / ENTRIES, reading / ENTRIES
+
+
 def main() -> None:
     count = int(sys.argv[sys.argv.index("--records") + 1]) if "--records" in sys.argv else 10_000
     records = [hashlib.sha256(number.to_bytes(8, "big")).digest() for number in range(count)]
@@ -77,6 +100,7 @@ def main() -> None:
     )
     blinding, evaluating, finalizing = ours(key, records)
     whole = blinding + evaluating + finalizing
+    noting, reading = journalled()
     figures = [
         Figure("libsodium, one multiplication", multiplied * 1e6, "us"),
         Figure("blind and evaluate with a proof, a single record", single * 1e6, "us"),
@@ -85,6 +109,8 @@ def main() -> None:
         Figure(f"of which the sum that a proof is about, {count}", proof * count, "s"),
         Figure(f"member checks the proofs and finalizes {count}", finalizing, "s"),
         Figure("supervisor", count / evaluating, "records/s"),
+        Figure("a request noted durably", noting * 1e6, "us"),
+        Figure("an entry of the journal read when the service starts", reading * 1e6, "us"),
         Figure("all steps over three multiplications", whole / count / (3 * multiplied), "x", 12, "libsodium", True),
     ]
     try:

@@ -3,7 +3,8 @@
 In the words ``{url}``, ``{port}``, ``{root}``, ``{certificate}`` and ``{key}`` stand for the service's address, its
 port, and files: the root certificate of the service, and a member's own with its key, as they are when its agent has
 started. The coalition has four blocks, so that there are entries and models to ask for; one is called ``{object}``.
-No member is limited in how often it asks, so that answers are tested and not the limit.
+No member is limited in how often it asks, so that answers are tested and not the limit. With ``TCLEARN_LEVEL=B`` in the
+environment the coalition is one of level B, where the service computes data IDs and hands out what the ledger grants.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.service.conftest import NAMES, Member, Service, found_four, oneself, until
+from tests.service.level_b import PASSPHRASE, found_b
 
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.identity.tls import identity_of_member
@@ -31,7 +33,12 @@ from tclearn.service.turnstile import Turnstile
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tclearn-live-") as name:
         folder, now = Path(name), datetime.now(UTC)
-        service = Service(found_four(folder / "founder"), turnstile=Turnstile(per_second=1e6, at_once=10**6))
+        sealed = os.environ.get("TCLEARN_LEVEL", "A") == "B"
+        service = Service(
+            found_b(folder / "founder") if sealed else found_four(folder / "founder"),
+            turnstile=Turnstile(per_second=1e6, at_once=10**6),
+            passphrase=PASSPHRASE if sealed else None,
+        )
         service.start()
         try:
             with CoalitionDirectory.open(service.directory) as coalition:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tclearn.coalition.charter import Charter, LearningRate, Privacy
+    from tclearn.coalition.charter import Charter, DataIdPolicy, LearningRate, Privacy, VaultPolicy
     from tclearn.errors import TCLearnError, VerificationError
     from tclearn.learning.parameters import Parameters
     from tclearn.learning.trainer import Recipe, Trainer
@@ -20,6 +20,8 @@ _HOMES = {
     "Charter": "tclearn.coalition.charter",
     "LearningRate": "tclearn.coalition.charter",
     "Privacy": "tclearn.coalition.charter",
+    "DataIdPolicy": "tclearn.coalition.charter",
+    "VaultPolicy": "tclearn.coalition.charter",
     "Export": "tclearn.simulation",
     "Parameters": "tclearn.learning.parameters",
     "Recipe": "tclearn.learning.trainer",
@@ -34,6 +36,7 @@ _HOMES = {
 
 __all__ = [
     "Charter",
+    "DataIdPolicy",
     "Export",
     "LearningRate",
     "Parameters",
@@ -44,6 +47,7 @@ __all__ = [
     "TCLearnError",
     "TorchTrainer",
     "Trainer",
+    "VaultPolicy",
     "VerificationError",
     "simulate",
 ]

@@ -22,6 +22,10 @@ def writing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     Raises:
         StorageError: the file cannot be written.
     """
+    if is_folder(path):
+        raise StorageError(
+            Code.STORE_FAILED, f"{path} cannot be written: it is a directory", expected="a name for the file"
+        )
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         # Not mkstemp: a record or a report is made to be handed on, with the permissions that the user's umask gives.
@@ -60,6 +64,22 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write a file, whole or not at all; arguments and errors as ``writing``."""
     with writing(path, mode=mode) as stream:
         stream.write(data)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything at a path; no where that cannot be looked up: whoever opens it then says why."""
+    try:
+        return path.exists()
+    except OSError:  # no permission for a folder above it, or a name that no file can have
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a directory at a path; no where that cannot be looked up, as ``is_there``."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def make_folder(path: Path) -> None:

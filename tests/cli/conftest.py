@@ -62,3 +62,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo(finished: Path, tmp_path: Path) -> Path:
     """A finished demonstration that a test may change."""
     return Path(shutil.copytree(finished, tmp_path / "demo"))
+
+
+@pytest.fixture(scope="session")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A coalition of level B that has made two blocks; tests take copies."""
+    from tests.simulation.tumours import coalition
+
+    folder = tmp_path_factory.mktemp("sealed") / "coalition"
+    coalition(level="B", blocks=2, directory=folder)
+    return folder

@@ -15,8 +15,9 @@ from tests.coalition.charters import G, charter, facts, network
 from tclearn.coalition.arguments import argument_text, read_argument
 from tclearn.coalition.charter import Charter, LearningRate
 from tclearn.coalition.charter_values import until_ms
+from tclearn.coalition.charter_vault import data_key_digest
 from tclearn.coalition.faults import Faults
-from tclearn.coalition.resolve import check_parts, data_key_digest, resolve
+from tclearn.coalition.resolve import check_parts, resolve
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.terms import LearningRateTerms
 from tclearn.encoding import digest
@@ -74,9 +75,8 @@ def test_the_decimal_context_of_the_caller_does_not_matter() -> None:
         ({"name": 3}, "[coalition] name is 3", "letters, digits"),
         ({"protocol": "deepchain"}, "[coalition] protocol 'deepchain' is not in this version", "tclearn"),
         ({"protocol": "tclern"}, "[coalition] protocol is 'tclern'", "did you mean 'tclearn'?"),
-        ({"level": "B"}, "[coalition] level 'B' is not in this version", "expected A"),
-        ({"level": "C"}, "[coalition] level 'C' is not in this version", "expected A"),
-        ({"level": "D"}, "[coalition] level is 'D'", "expected A"),
+        ({"level": "C"}, "[coalition] level 'C' is not in this version", "expected A or B"),
+        ({"level": "D"}, "[coalition] level is 'D'", "expected A or B"),
         ({"members": ["a.pem", "a.pem"]}, "[coalition] members has 'a.pem' twice", "each once"),
         ({"members": ["a.pem"]}, "[coalition] members has 1 entries", "2 to 256"),
         ({"members": "a.pem"}, "[coalition] members is 'a.pem'", "a list"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.coalition.charters import EVERY_KEY, TOML, G, facts
 
-from tclearn.coalition.charter import Charter, LearningRate, Privacy, read_charter
+from tclearn.coalition.charter import Charter, DataIdPolicy, LearningRate, Privacy, VaultPolicy, read_charter
 from tclearn.coalition.charter_file import TABLES
 from tclearn.coalition.faults import Faults
 from tclearn.coalition.resolve import resolve
@@ -155,7 +155,7 @@ def test_every_mistake_names_its_place(old: str, new: str, key: str, expected: s
 
 
 def test_a_table_that_is_none_is_refused() -> None:
-    for table in (*TABLES, "hyperparameters", "privacy"):
+    for table in (*TABLES, "hyperparameters", "privacy", "vault", "data_ids"):
         error = refusal(f"{table} = 1")
         assert error.what == f"{table} is 1"
         assert error.expected == f"a table [{table}]"
@@ -236,6 +236,8 @@ def test_the_specification_has_every_key() -> None:
     usual = documented.pop("hyperparameters")
     assert usual == {"epochs", "batch_size", "learning_rate"}
     assert documented.pop("privacy") == {each.name for each in fields(Privacy)}
+    assert documented.pop("vault") == {each.name for each in fields(VaultPolicy)}
+    assert documented.pop("data_ids") == {each.name for each in fields(DataIdPolicy)}
     assert documented == {name: set(keys) for name, keys in TABLES.items()}
     example = text.partition("```toml")[2].partition("```")[0]
     assert Charter.from_toml(example).name == "bladder-ct"

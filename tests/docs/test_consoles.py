@@ -27,6 +27,7 @@ PAGES = [
     "docs/how-to/add-an-acceptance-rule.md",
     "docs/how-to/audit-a-record.md",
     "docs/how-to/a-different-record.md",
+    "docs/how-to/find-who-had-a-version.md",
     FOUNDING,
 ]
 # Keys come from the operating system: what follows from them is another each time.

@@ -25,7 +25,7 @@ from tclearn.encoding import Digest, decode, digest, encode
 from tclearn.errors import CharterError, TCLearnError, UsageError
 from tclearn.identity import sign
 from tclearn.identity.certificates import check_chain, read_certificate
-from tclearn.identity.enrolment import read_enrolment
+from tclearn.identity.enrolment import read_enrolment, read_statement
 from tclearn.identity.member_keys import MemberKeys
 from tclearn.identity.pem import Block, read_pem, write_pem
 from tclearn.learning.data_ids import data_set_digest, digest_from_text, digest_text
@@ -86,7 +86,18 @@ def _enrolment(data: bytes) -> object:
     enrolled = read_enrolment(data, NOW)
     record = admitted(enrolled)
     assert (record.id, record.key) == (LEUVEN, keys().signer.public), "an enrolment that nobody signed"
+    stated = read_statement(data)
+    assert (stated.member, stated.key, stated.seed_tip, stated.certificate) == (
+        *(record.id, record.key),
+        *(record.seed_tip, record.certificate),
+    ), "the contract reads another enrolment than the members"
     return "enrolled"
+
+
+def _stated(data: bytes) -> object:
+    stated = read_statement(data)
+    assert (stated.member, stated.key) == (LEUVEN, keys().signer.public), "a statement that nobody signed"
+    return "stated"
 
 
 def _enrolments() -> list[bytes]:
@@ -219,6 +230,7 @@ TARGETS: Final = (
     Target("charter", lambda: [each.encode() for each in samples.charters()], _charter_cbor, cbor(plain=0.1), 250),
     Target("argument", _argument_samples, _argument, text(*_JSON_WORDS), 600),
     Target("enrolment", _enrolments, _enrolment, either(_pem_mutator, _pem_mutator, text(*_PEM_WORDS)), 300),
+    Target("enrolment-statement", _enrolments, _stated, either(_pem_mutator, _pem_mutator, text(*_PEM_WORDS)), 300),
     Target(
         "enrolment-signed",
         lambda: [samples.cbor_array(*samples.to_be_signed(), samples.statement())],
@@ -228,7 +240,13 @@ TARGETS: Final = (
     ),
     Target("certificate", lambda: list(samples.certificates()), _certificate, der, 500),
     Target("certificate-signed", lambda: list(samples.to_be_signed()), _self_signed, der, 200),
-    Target("key-file", lambda: [keys().to_pem()], _key_file, either(_pem_mutator, text(*_PEM_WORDS)), 300),
+    Target(
+        "key-file",
+        lambda: [keys().to_pem(), keys().rotated(bytes(64)).to_pem()],
+        _key_file,
+        either(_pem_mutator, text(*_PEM_WORDS)),
+        300,
+    ),
     Target("model", lambda: list(samples.models()), _model, tensors, 600),
     Target("hidden-part", _parts, _part, tensors, 600),
     Target("digest", _digest_samples, _digests, text(*_DIGEST_WORDS), 600),

@@ -15,7 +15,8 @@ from tclearn.ledger import Head
 from tclearn.ledger.cosigning import Cosigned
 from tclearn.page import Summary
 from tclearn.protocols.tclearn import calls
-from tclearn.protocols.tclearn.governing import REVERT, change_id
+from tclearn.protocols.tclearn.calls import REVERT
+from tclearn.protocols.tclearn.governing import change_id
 from tclearn.protocols.tclearn.records import Candidate
 
 GLOBAL_N = 5000

@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 from tests.protocols.crowd import Crowd
+from tests.protocols.vaults import confidential
 from tests.protocols.world import LOOKING, World
 
 from tclearn.coalition.block import split_ids
@@ -58,7 +59,7 @@ def assert_sound(world):
 
 @pytest.mark.parametrize("method", sorted(calls.METHODS))
 def test_malformed_arguments_are_refused_by_name(method):
-    world = World(4)
+    world = World(4, confidential())
     context = Context(0, 1, world.members[0])
     wrong: list[dict[str, Value]] = [{}, {"unknown": 1}, {"candidate": "text"}, {"parent": b"short"}]
     for arguments in wrong:

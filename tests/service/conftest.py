@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from tclearn.directory.coalition import CoalitionDirectory
-from tclearn.directory.founding import Secrets, bound, found
+from tclearn.directory.founding import Secrets, found
 from tclearn.directory.site import SiteFile
 from tclearn.encoding import MemberId
 from tclearn.identity.enrolment import read_enrolment, write_enrolment
@@ -25,7 +25,9 @@ from tclearn.identity.tls import TlsIdentity, identity_of_member
 from tclearn.protocols.tclearn.state import State
 from tclearn.service import server
 from tclearn.service.app import Desk
+from tclearn.service.binding import bound_at
 from tclearn.service.home import MemberHome, Oneself
+from tclearn.service.id_desk import IdDesk
 from tclearn.service.turnstile import Turnstile
 from tclearn.service.work import Work
 
@@ -114,6 +116,7 @@ class Service:
     directory: Path
     port: int = 0
     turnstile: Turnstile | None = None
+    passphrase: str | None = None
     _running: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
     _open: ExitStack = field(default_factory=ExitStack)
@@ -130,11 +133,20 @@ class Service:
 
     def start(self) -> None:
         ready = threading.Event()
-        coalition = self._open.enter_context(CoalitionDirectory.open(self.directory, writing=True))
+        coalition = self._open.enter_context(
+            CoalitionDirectory.open(self.directory, writing=True, passphrase=self.passphrase)
+        )
+        ids = self._open.enter_context(IdDesk.open(coalition, self.passphrase))
         socket = self._open.enter_context(server.listen("127.0.0.1", self.port))
         self.port = socket.getsockname()[1]
         running = server.server(
-            coalition, coalition.roots(now()), ["127.0.0.1"], now(), turnstile=self.turnstile, ready=ready.set
+            coalition,
+            coalition.roots(now()),
+            ["127.0.0.1"],
+            now(),
+            ids=ids,
+            turnstile=self.turnstile,
+            ready=ready.set,
         )
         self._running = running
         self._thread = threading.Thread(target=running.run, kwargs={"sockets": [socket]})
@@ -188,7 +200,11 @@ class Member:
 
     @contextmanager
     def working(
-        self, said: list[str] | None = None, finished: Callable[[State], bool] = lambda _: False
+        self,
+        said: list[str] | None = None,
+        finished: Callable[[State], bool] = lambda _: False,
+        *,
+        offers: bool = True,
     ) -> Iterator[Work]:
         """Its agent, in a thread of its own, until the end of the block."""
         site = SiteFile(
@@ -196,9 +212,13 @@ class Member:
             global_test="tests.service.material:global_test",
             threads=1,
         )
-        trainer = bound(self.home.charter, site, self.home.data_key())
         told = [] if said is None else said
-        with self.home.work(trainer, now(), clock=now_ms, say=told.append, finished=finished) as work:
+        with ExitStack() as open_now:
+            connection = open_now.enter_context(self.home.connection(now()))
+            trainer = bound_at(self.home, site, connection, clock=now_ms, say=told.append)
+            work = open_now.enter_context(
+                self.home.work(trainer, now(), clock=now_ms, say=told.append, finished=finished, offers=offers)
+            )
             thread = threading.Thread(target=work.run)
             thread.start()
             try:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Said
-from tests.service.conftest import ENROLMENTS, NAMES, Member, Service, keys_of
+from tests.service import conftest
+from tests.service.conftest import ENROLMENTS, NAMES, Member, Service, all_joined, found_four, keys_of, until
 
 from tclearn.cli import main
 from tclearn.coalition.digest_text import format_digest
@@ -73,7 +77,7 @@ def test_the_keys_of_somebody_else(at: Path, capsys: pytest.CaptureFixture[str])
     write_key_file(at / "stranger.key", keys_of("stranger"))
     (at / "stranger.pem").write_bytes(ENROLMENTS["stranger"])
     said = refused(capsys, 2, "106", "agent", "--key", "stranger.key")
-    assert "the charter of four has no member stranger" in said and ", ".join(NAMES) in said
+    assert "four has no member stranger" in said and ", ".join(NAMES) in said
 
 
 def test_a_passphrase(at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,16 +111,22 @@ def test_nothing_was_joined(at: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "run `tclearn join` first" in refused(capsys, 4, "504", "agent", "--dir", "elsewhere")
 
 
+@pytest.fixture
+def handled() -> Iterator[None]:
+    """Who handles signals is put back afterwards."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handled")
 def test_data_that_fail_end_the_agent(
     service: Service, members: dict[str, Member], at: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (at / "site.toml").write_text(SITE.replace("of_leuven", "failing_later"))
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        said = refused(capsys, 1, "201", "agent", "--dir", str(members["leuven"].home.path))
-    finally:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):
-            signal.signal(number, handler)
+    said = refused(capsys, 1, "201", "agent", "--dir", str(members["leuven"].home.path))
     assert "leuven:" in said and "the disk is gone" in said
 
 
@@ -142,3 +152,44 @@ def test_a_port_that_is_taken_and_a_ledger_that_is_served(
     refused(capsys, 4, "706", "serve", "--dir", "other", "--listen", where)
     refused(capsys, 1, "408", "serve", "--dir", str(quiet.directory), "--listen", "127.0.0.1:0")
     refused(capsys, 2, "901", "serve", "--dir", "other", "--listen", "8443")
+
+
+@pytest.mark.usefixtures("at", "handled")
+def test_one_increment_is_offered_and_its_votes_are_told(
+    members: dict[str, Member], capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = str(members["leuven"].home.path)
+    others = [name for name in NAMES if name != "leuven"]
+    with ExitStack() as running:
+        works = [running.enter_context(members[name].working(offers=False)) for name in others]
+        said = typed(capsys, "propose", "--dir", where)
+        assert said.code == 0, said
+        assert "block 1: accepted by 3 of 3 validators" in said.out
+        assert all(f"{name} " in said.out for name in others)
+        assert "no records left to train on" in refused(capsys, 1, "705", "propose", "--dir", where)
+        until(lambda: all(work.ledger.state().increments == 1 for work in works))
+
+
+@pytest.mark.usefixtures("at", "handled")
+def test_what_became_of_it_as_json(members: dict[str, Member], capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as running:
+        for name in NAMES[1:]:
+            running.enter_context(members[name].working(offers=False))
+        said = typed(capsys, "propose", "--json", "--dir", str(members["leuven"].home.path))
+    told = json.loads(said.out)
+    assert (told["block"], told["status"], len(told["votes"])) == (1, "accepted", 3)
+    assert "leuven trains" in said.err, "what is going on goes where it does not disturb"
+
+
+@pytest.mark.usefixtures("at", "handled")
+def test_there_is_nothing_to_offer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "CHARTER", conftest.CHARTER.replace("minimum_batch = 1", "minimum_batch = 64"))
+    strict = Service(found_four(tmp_path / "strict"))
+    strict.start()
+    try:
+        where = str(all_joined(strict, tmp_path / "strict")["leuven"].home.path)
+        assert "no records left to train on" in refused(capsys, 1, "705", "propose", "--dir", where)
+    finally:
+        strict.end()

@@ -138,9 +138,9 @@ def small(**changes):
     return toy_setting(4, **{"records": 4, "blocks": 2, "adversaries": {"m01": Worse}, **changes})
 
 
-@pytest.mark.parametrize("turns", ["lease", "free"])
-def test_agents_thrown_away_after_every_entry_write_the_same_ledger(tmp_path, turns):
-    setting = toy_setting(4, blocks=3, turns=turns, adversaries={"m01": Worse})
+@pytest.mark.parametrize(("turns", "level"), [("lease", "A"), ("free", "A"), ("lease", "B")])
+def test_agents_thrown_away_after_every_entry_write_the_same_ledger(tmp_path, turns, level):
+    setting = toy_setting(4, blocks=3, turns=turns, level=level, adversaries={"m01": Worse})
     whole = Simulation.prepare(setting)
     whole.run()
     entries = entry_bytes(whole.ledger)
@@ -153,9 +153,9 @@ def test_agents_thrown_away_after_every_entry_write_the_same_ledger(tmp_path, tu
     assert on_disk(tmp_path / "coalition")[0] == entries
 
 
-@pytest.mark.parametrize("silent", ["", "m03"])
-def test_dying_at_any_moment_changes_nothing(silent):
-    setting = small(blocks=1 if silent else 2)
+@pytest.mark.parametrize(("silent", "level"), [("", "A"), ("m03", "A"), ("", "B")])
+def test_dying_at_any_moment_changes_nothing(silent, level):
+    setting = small(blocks=1 if silent else 2, level=level)
     whole = Lives(setting, silent)
     assert not whole.live(NEVER)
     entries = entry_bytes(whole.ledger)
@@ -168,7 +168,9 @@ def test_dying_at_any_moment_changes_nothing(silent):
         assert not lives.live(NEVER)
         assert entry_bytes(lives.ledger) == entries, f"after dying at moment {at}, {fate.name}"
     methods = {call.method for _, call, _ in said(whole.ledger, whole.ledger.state())}
-    assert methods == {"propose", "release", "commit", "reveal", "seal", "endorse"} | ({"timeout"} if silent else set())
+    reading = {"access", "delivered"} if level == "B" else set()
+    usual = {"propose", "release", "commit", "reveal", "seal", "endorse"} | reading
+    assert methods == usual | ({"timeout"} if silent else set())
     assert len(moments) == 4 * len(methods), "each before and after it is kept, before and after it is submitted"
     assert moments.total() == 4 * len(entries)
 

@@ -21,7 +21,7 @@ from tclearn.protocols.tclearn.adversaries.words import LIARS
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.records import Kept
 from tclearn.protocols.tclearn.state import State
-from tclearn.simulation.storm import Broken, Plan, Storm, broken, check, node, shrunk, storm, weather
+from tclearn.simulation.storm import Broken, Plan, Storm, broken, check, node, shrunk, storm, vault, weather
 from tclearn.simulation.storm.invariants import FORKED, INVARIANTS
 from tclearn.simulation.storm.plan import FADER, POISONER
 from tclearn.store import MemoryStore
@@ -56,6 +56,20 @@ def test_what_hidden_parts_find_worse_is_taken_back_in_any_storm() -> None:
         check(storm)
         kinds.update(chained.block.kind for chained in storm.ledger.state().blocks())
     assert kinds["revert"] >= 6
+
+
+@pytest.mark.slow
+def test_what_is_read_in_a_storm_is_on_the_ledger_before() -> None:
+    purposes: Counter[str] = Counter()
+    for seed in range(8):
+        storm = blown(replace(Plan.drawn(seed), level="B"))
+        check(storm)
+        state = storm.ledger.state()
+        readings = [state.access(number) for number in range(state.accesses)]
+        purposes.update(each.purpose for each in readings)
+        purposes["witnessed"] += sum(each.witnessed_ms is not None for each in readings)
+        purposes["handed"] += len(storm.handed)
+    assert min(purposes[each] for each in ("train", "test", "use", "witnessed", "handed")) > 2, purposes
 
 
 def test_two_histories_are_shown_and_both_heads_kept() -> None:
@@ -213,6 +227,11 @@ def back_to_the_beginning(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reverting, "lock_for_revert", lock)
 
 
+def vault_that_asks_nobody(patch: pytest.MonkeyPatch) -> None:
+    """The vault hands out whatever it is asked for."""
+    patch.setattr(vault, "granted", lambda state, member, name: True)
+
+
 FADING: Mapping[str, object] = {
     "members": 5,
     "blocks": 8,
@@ -235,6 +254,7 @@ PLANTED: dict[str, tuple[Plant, Mapping[str, object]]] = {
     "strengths right": (strengths_of_the_capped, {}),
     "parts are new": (parts_used_again, {"hidden": 2}),
     "taken back for cause": (back_to_the_beginning, FADING),
+    "read as granted": (vault_that_asks_nobody, {"level": "B", "members": 4, "liars": ((0, "meddler"),)}),
     "replay is snapshot and suffix": (memory_beside_the_state, {}),
     "idempotence": (no_sequence_numbers, {"doubled": 200}),
     "witnesses know": (deaf_witnesses, {"forks": True}),

@@ -26,6 +26,7 @@ class Site:
         outbox: its decisions.
         clock_ms: its own clock.
         secret: 32 bytes that only it knows, for salts and seeds.
+        earlier: its transaction keys before, oldest first; seed chains that it has committed to come from them.
     """
 
     member: MemberId
@@ -37,3 +38,4 @@ class Site:
     outbox: Outbox
     clock_ms: Callable[[], int]
     secret: bytes = field(repr=False)
+    earlier: tuple[Signer, ...] = field(default=(), repr=False)

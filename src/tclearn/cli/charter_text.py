@@ -13,7 +13,14 @@ from tclearn.coalition.privacy import delta_text
 from tclearn.coalition.quantities import decimal_text
 from tclearn.coalition.readers import PPM
 from tclearn.coalition.resolved import ResolvedCharter
-from tclearn.coalition.terms import LearningRateTerms, MemberRecord, PrivacyTerms, TensorRecord
+from tclearn.coalition.terms import (
+    DataIdTerms,
+    LearningRateTerms,
+    MemberRecord,
+    PrivacyTerms,
+    TensorRecord,
+    VaultTerms,
+)
 
 _MILLION: Final = 1_000_000
 _MINUTE_MS: Final = 60_000
@@ -32,6 +39,8 @@ def as_text(charter: ResolvedCharter) -> Iterator[str]:
         "schedule": _schedule(charter),
         "hyperparameters": _hyperparameters(charter),
         **({} if charter.privacy is None else {"privacy": _privacy(charter.privacy)}),
+        **({} if charter.vault is None else {"vault": _vault(charter.vault)}),
+        **({} if charter.data_ids is None else {"data_ids": _data_ids(charter.data_ids)}),
         "governance": _governance(charter),
     }
     for table, rows in sections.items():
@@ -153,6 +162,20 @@ def _privacy(terms: PrivacyTerms) -> Rows:
     for key, value in limits.items():
         if value is not None:
             yield key, decimal_text(value, _MILLION)
+
+
+def _vault(terms: VaultTerms) -> Rows:
+    yield "versions", terms.versions
+    yield "readers_of_all", ", ".join(sorted(terms.readers_of_all, key=natural)) or "nobody"
+    yield "reads", str(terms.reads)
+    yield "reads_per_1000_samples", str(terms.reads_per_1000_samples)
+    yield "witnessed", "true" if terms.witnessed else "false"
+
+
+def _data_ids(terms: DataIdTerms) -> Rows:
+    yield "public key", terms.public_key.hex()
+    yield "per_day", str(terms.per_day)
+    yield "at_once", str(terms.at_once)
 
 
 def _governance(charter: ResolvedCharter) -> Rows:

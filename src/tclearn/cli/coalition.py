@@ -10,15 +10,23 @@ from typing import Annotated
 import typer
 
 from tclearn.cli import charter_text
+from tclearn.cli.changes import admit, approve, change, expel, members
 from tclearn.cli.imports import user_code
+from tclearn.cli.keys import VAULT_PASSPHRASE, new_passphrase
 from tclearn.cli.options import AsJson, Directory, Site
 from tclearn.cli.output import print_json, say
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory import CoalitionDirectory
 from tclearn.directory.founding import Secrets, found
 from tclearn.directory.site import SiteFile
+from tclearn.directory.vault import VAULT_KEY
 
-app = typer.Typer(no_args_is_help=True, help="Found a coalition, or show what it agreed on.")
+app = typer.Typer(no_args_is_help=True, help="Found a coalition, show what it agreed on, change it together.")
+app.command("members", short_help="List who is a member now.")(members)
+app.command("admit", short_help="Ask that somebody be admitted, or approve it.")(admit)
+app.command("expel", short_help="Ask that a member be expelled, or approve it; or leave.")(expel)
+app.command("change", short_help="Ask for other hyper-parameters, or approve them.")(change)
+app.command("approve", short_help="Approve a change that was asked for.")(approve)
 
 
 @app.command(short_help="Make a coalition from a charter.toml.")
@@ -34,8 +42,13 @@ def new(
 ) -> None:
     """Resolve a charter into its final form, and make the coalition's directory with an empty ledger."""
     user_code()
+
+    def ask() -> str:
+        return new_passphrase(directory / VAULT_KEY, VAULT_PASSPHRASE)
+
     made = Secrets(log=secrets.token_bytes(32), data=secrets.token_bytes(32))
-    with found(charter, SiteFile.read(site), directory, secrets=made, now=datetime.now(UTC)) as coalition:
+    now = datetime.now(UTC)
+    with found(charter, SiteFile.read(site), directory, secrets=made, now=now, passphrase=ask) as coalition:
         resolved = coalition.charter
     _print(resolved, as_json=as_json)
     if as_json:

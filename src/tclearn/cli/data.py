@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tclearn.agents.clock import RealClock
+from tclearn.cli.id_journal import journal
 from tclearn.cli.imports import user_code
+from tclearn.cli.keys import Key, oneself
 from tclearn.cli.options import AsJson, Directory, Site
-from tclearn.cli.output import count, print_json, say
+from tclearn.cli.output import count, messages, print_json, say
 from tclearn.directory import CoalitionDirectory
-from tclearn.directory.founding import check_data
+from tclearn.directory.coalition import OBJECTS
+from tclearn.directory.founding import DataCheck, check_data
 from tclearn.directory.site import SiteFile, load_source
 from tclearn.learning.data_ids import data_set_digest, digest_text
 from tclearn.learning.datasets import NAMES, load
 from tclearn.learning.records import materialise
 
-app = typer.Typer(no_args_is_help=True, help="Check your data, name a test set; nothing is sent.")
+app = typer.Typer(no_args_is_help=True, help="Check your data, name a test set, see who asked for data IDs.")
+app.command("journal", short_help="Show and check who asked for data IDs (level B).")(journal)
 
 
 @app.command(short_help="Measure the newest model on your data.")
-def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition"), as_json: AsJson = False) -> None:
-    """Load the data that site.toml names, measure the newest model on them, count used records. Nothing is sent."""
+def check(
+    site: Site = Path("site.toml"), directory: Directory = Path("coalition"), key: Key = None, as_json: AsJson = False
+) -> None:
+    """Load the data that site.toml names, measure the newest model on them, count used records. Nothing is sent.
+
+    At level B the service is asked for the IDs of records that it was not asked for before, without seeing them, and
+    the newest model that this member has been handed is measured; --key names the member's key file.
+    """
     user_code()
     with CoalitionDirectory.open(directory) as coalition:
-        found = check_data(coalition, SiteFile.read(site))
+        asks = coalition.charter.data_ids is not None
+        found = _checked_at_level_b(coalition, site, key) if asks else check_data(coalition, SiteFile.read(site))
         metric, minimum = coalition.charter.task.metric, coalition.charter.schedule.minimum_batch
     inventory, on_global, on_local = found.inventory, found.evidence.on_global, found.evidence.on_local
     performance = on_global.candidate / on_global.scale
@@ -58,7 +71,22 @@ def check(site: Site = Path("site.toml"), directory: Directory = Path("coalition
         say(f"kept hidden until they are shown: {count(inventory.hidden, 'test record')}")
     here = "none yet" if local is None or on_local is None else f"{local:.4f} on {count(on_local.n, 'record')}"
     say(f"block {found.block}: {metric} {performance:.4f} on {count(on_global.n, 'global test record')}, local: {here}")
-    say("nothing was sent")
+    say("nothing but requests for data IDs was sent" if asks else "nothing was sent")
+
+
+def _checked_at_level_b(coalition: CoalitionDirectory, site: Path, key: Path | None) -> DataCheck:
+    from tclearn.service.binding import id_source
+    from tclearn.service.home import MemberHome
+
+    now = datetime.now(UTC)
+    home = MemberHome.open(coalition.path, oneself(key, now))
+    with home.connection(now) as connection:
+        ids = id_source(home, connection, clock=RealClock(), say=_note)
+        return check_data(coalition, SiteFile.read(site), ids, home.kept(OBJECTS))
+
+
+def _note(line: str) -> None:
+    messages.print(line, markup=False, soft_wrap=True)
 
 
 @app.command(short_help="Print the digest of a global test set.")

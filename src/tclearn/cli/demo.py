@@ -47,6 +47,10 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
         str, typer.Option(metavar="NAME", help="Acceptance rule: anchored, paper, strict, or one that is installed.")
     ] = "anchored",
     lambda_: Annotated[str, typer.Option("--lambda", metavar="NUMBER", help="λ of the rule, 0 to 1.")] = "0.98",
+    level: Annotated[
+        str,
+        typer.Option(metavar="A|B", help="A: the model is public; B: it lies in a vault, readings are on the ledger."),
+    ] = "A",
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The directory to make; an earlier demonstration there is replaced.")
     ] = Path("demo"),
@@ -68,6 +72,7 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
         seed=seed,
         rule=rule,
         lambda_=_lambda(lambda_),
+        level=level,
     )
     if network:
         _over_network(options, out, resume=resume, as_json=as_json)

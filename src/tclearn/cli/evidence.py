@@ -22,7 +22,7 @@ from tclearn.cli.signed import (
 )
 from tclearn.directory.reading import open_file, read_file
 from tclearn.errors import Code, MessageError, UsageError
-from tclearn.files import write_whole
+from tclearn.files import is_folder, write_whole
 from tclearn.ledger import Entry, Transaction
 from tclearn.ledger.evidence import Contradiction, Said, charter_of, check_evidence
 from tclearn.ledger.export import ExportReader
@@ -127,7 +127,7 @@ def _is_checkpoint(stream: BinaryIO) -> bool:
 
 
 def _write(found: tuple[bytes, ...], proven: list[Contradiction], to: Path) -> list[Path]:
-    if to.is_dir():
+    if is_folder(to):
         names = [to / f"{each.kind}-{each.member or 'log'}.evidence" for each in proven]
     else:
         names = [to.with_stem(f"{to.stem}-{number}") if number > 1 else to for number in range(1, len(found) + 1)]

@@ -18,7 +18,7 @@ from tclearn.directory import CoalitionDirectory
 from tclearn.directory.reading import open_file, read_file
 from tclearn.encoding import Digest
 from tclearn.errors import Code, MessageError, UsageError
-from tclearn.files import write_whole
+from tclearn.files import is_folder, is_there, write_whole
 from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.export import ExportReader
 from tclearn.ledger.transaction import Transaction
@@ -40,7 +40,7 @@ def show(
     if last < 0:
         raise UsageError(Code.USAGE, f"--last is {last}", expected="a number of entries, or 0 for all")
     with CoalitionDirectory.open(directory) as coalition:
-        names = {member.key: member.id for member in coalition.charter.members}
+        state = coalition.state
         size = len(coalition.ledger)
         reverts = {step.entry: step.reason for step in history(coalition.state) if step.status == REVERTED}
         rows = []
@@ -51,7 +51,7 @@ def show(
                 {
                     "index": recorded.entry.index,
                     "time": when(recorded.entry.time_ms),
-                    "member": names[transaction.signer],
+                    "member": state.holder(transaction.signer),
                     "method": transaction.call.method,
                     "code": outcome.code,
                     "reason": outcome.reason or reverts.get(recorded.entry.index, ""),
@@ -80,7 +80,7 @@ def export(
 ) -> None:
     """Write the whole record into one file that anybody can verify offline."""
     with CoalitionDirectory.open(directory) as coalition:
-        if to.is_dir():
+        if is_folder(to):
             to /= f"{coalition.charter.name}.tclearn"
         entries = coalition.export(to).head.size
         digest = coalition.charter.digest
@@ -112,9 +112,9 @@ def verify_command(
     """Replay a record with public keys only. Exit code 3 when it does not hold, naming the first bad entry."""
     told = charter is not None
     with open_file(export, "name an export of `tclearn ledger export`") as stream:
-        if remember is not None and remember.is_dir():
+        if remember is not None and is_folder(remember):
             raise UsageError(Code.USAGE, f"--remember {remember} is a directory", expected="a file to write")
-        if remember is not None and remember.exists() and remember.samefile(export):
+        if remember is not None and is_there(remember) and remember.samefile(export):
             raise UsageError(Code.USAGE, f"--remember {remember} is the record itself", expected="another file")
         remembered = _checkpoint(since) if since is not None else None
         digest = told_digest(charter) if charter is not None else _claimed(stream)

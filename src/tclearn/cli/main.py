@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tclearn import __version__
+from tclearn.cli.agent import agent, propose
 from tclearn.cli.coalition import app as coalition
 from tclearn.cli.data import app as data
 from tclearn.cli.demo import EPILOG, demo
@@ -16,9 +17,11 @@ from tclearn.cli.ledger import app as ledger
 from tclearn.cli.member import app as member
 from tclearn.cli.model import app as model
 from tclearn.cli.output import messages, say, show_error, unexpected
+from tclearn.cli.predict import predict
 from tclearn.cli.reproduce import reproduce
-from tclearn.cli.service import agent, join, serve
+from tclearn.cli.service import join, serve
 from tclearn.cli.status import status
+from tclearn.cli.vault import app as vault
 from tclearn.errors import Code, TCLearnError, UsageError
 
 app = typer.Typer(
@@ -34,11 +37,14 @@ app.command("status", short_help="Say what a coalition waits for.")(status)
 app.command("serve", short_help="Run a coalition's service.")(serve)
 app.command("join", short_help="Join a coalition.")(join)
 app.command("agent", short_help="Do a member's part, over the network.")(agent)
+app.command("propose", short_help="Offer one increment, over the network.")(propose)
+app.command("predict", short_help="Ask the model about records of your own.")(predict)
 app.add_typer(member, name="member")
 app.add_typer(coalition, name="coalition")
 app.add_typer(data, name="data")
 app.add_typer(ledger, name="ledger")
 app.add_typer(model, name="model")
+app.add_typer(vault, name="vault")
 
 
 def _show_version(asked: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from tclearn.cli.options import AsJson
 from tclearn.cli.output import print_json, say
+from tclearn.cli.rotate import rotate as rotate_keys
 from tclearn.encoding import MemberId
 from tclearn.errors import Code, UsageError
 from tclearn.files import make_folder, write_whole
@@ -19,12 +20,13 @@ from tclearn.identity.key_file import write_key_file
 from tclearn.identity.member_keys import ENTROPY_BYTES, SALT_BYTES, MemberKeys
 from tclearn.records import is_member_name
 
-app = typer.Typer(no_args_is_help=True, help="Make a member's keys.")
+app = typer.Typer(no_args_is_help=True, help="Make a member's keys, or take others.")
+app.command("rotate", short_help="Take new keys in the place of those in NAME.key.")(rotate_keys)
 
 
 @app.callback()
 def group() -> None:
-    """Make a member's keys."""
+    """Make a member's keys, or take others."""
 
 
 @app.command(short_help="Make NAME.key, to keep, and NAME.pem, to send.")

@@ -7,15 +7,20 @@ from typing import Annotated
 
 import typer
 
+from tclearn.cli.change_text import change_json, standing, wanted
+from tclearn.cli.keys import Key
 from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import print_json, say, table, when
+from tclearn.cli.speaking import speaking
 from tclearn.cli.triggers import triggers
+from tclearn.cli.versions import fetched
 from tclearn.coalition.block import Block
 from tclearn.coalition.quorum import quorum
 from tclearn.directory import CoalitionDirectory
-from tclearn.directory.models import block_at, stored_model
+from tclearn.directory.changes import ask_for_revert
+from tclearn.directory.models import block_at
 from tclearn.errors import Code, UsageError
-from tclearn.files import write_whole
+from tclearn.files import is_folder, write_whole
 from tclearn.simulation.demo import revert_demo
 from tclearn.simulation.demo_options import SETTINGS
 
@@ -50,49 +55,68 @@ def list_models(directory: Directory = Path("demo"), as_json: AsJson = False) ->
 
 @app.command(short_help="Write the model of a block into a file.")
 def get(
-    block: Annotated[int, typer.Argument(metavar="BLOCK", help="Index of the block.")],
+    block: Annotated[str, typer.Argument(metavar="BLOCK", help="Index of the block, or newest.")],
     to: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, or a directory to put it in.")] = Path(
         "model.safetensors"
     ),
+    key: Key = None,
     directory: Directory = Path("demo"),
     as_json: AsJson = False,
 ) -> None:
-    """Write the model of a block, checked against the ledger, as a safetensors file."""
-    with CoalitionDirectory.open(directory) as coalition:
-        data, parameters = stored_model(coalition, block)
-    if to.is_dir():
-        to /= f"block-{block}.safetensors"
-    write_whole(to, data)
+    """Write the model of a block, checked against the ledger, as a safetensors file.
+
+    In a member's directory the model comes from the service, where it is not here yet; at level B this is a reading for
+    your own use, which is in the journal.
+    """
+    model = fetched(directory, block, key, as_json=as_json)
+    if is_folder(to):
+        to /= f"block-{model.block}.safetensors"
+    write_whole(to, model.data)
+    digest = model.parameters.digest.hex()
     if as_json:
-        print_json({"block": block, "file": str(to), "parameters": parameters.digest.hex(), "bytes": len(data)})
+        print_json(
+            {
+                "block": model.block,
+                "file": str(to),
+                "parameters": digest,
+                "bytes": len(model.data),
+                "reading": model.reading,
+            }
+        )
     else:
-        say(f"{to}: block {block}, {len(data):,} bytes, parameters {parameters.digest.hex()}")
+        noted = "" if model.reading is None else f", reading {model.reading} of the journal"
+        say(f"{to}: block {model.block}, {len(model.data):,} bytes, parameters {digest}{noted}")
 
 
-@app.command(short_help="Go back to an earlier model, in a demonstration.")
+@app.command(short_help="Go back to an earlier model.")
 def revert(
     block: Annotated[int, typer.Argument(metavar="BLOCK", help="Index of the block to go back to.")],
     member: Annotated[
-        list[str], typer.Option(metavar="NAME", help="Who asks for it or approves it; repeat for each member.")
-    ],
+        list[str] | None,
+        typer.Option(metavar="NAME", help="In a demonstration: who asks for it or approves it; may be repeated."),
+    ] = None,
+    key: Key = None,
     directory: Directory = Path("demo"),
     as_json: AsJson = False,
 ) -> None:
     """Ask that the model of an earlier block be restored; it is when two thirds of the members approve.
 
-    In this version for demonstrations only: there the keys of all members are at hand, and this speaks for those
-    named with --member.
+    It is asked, or approved, in the name of the member whose key is given. In a demonstration, where the keys of all
+    members are at hand, this speaks for those named with --member.
     """
     with CoalitionDirectory.open(directory) as coalition:
         block_at(coalition, block)
-        needed = quorum(len(coalition.charter.members))
+        needed = quorum(len(coalition.state.members))
     if not (directory / SETTINGS).is_file():
-        raise UsageError(
-            Code.USAGE,
-            f"{directory} holds no demonstration",
-            expected="a directory that `tclearn demo` has made: only there are all members' keys at hand",
-        )
-    change, tip = revert_demo(directory, block, member)
+        if member:
+            raise UsageError(
+                Code.USAGE,
+                f"{directory} holds no demonstration",
+                expected="--key, or a directory that `tclearn demo` has made: only there are all members' keys at hand",
+            )
+        _ask_for_revert(directory, block, key, as_json=as_json)
+        return
+    change, tip = revert_demo(directory, block, member or [])
     done = change.status == "done"
     if as_json:
         print_json({"target": block, "approvals": list(change.approvals), "needed": needed, "done": done, "tip": tip})
@@ -100,6 +124,16 @@ def revert(
     say(f"approved by {len(change.approvals)} of {needed} needed: {', '.join(change.approvals)}")
     if done:
         say(f"block {tip} restores the model, strengths and data IDs of block {block}")
+
+
+def _ask_for_revert(directory: Path, block: int, key: Path | None, *, as_json: bool) -> None:
+    with speaking(directory, key) as speaker:
+        asked = ask_for_revert(speaker.ledger, speaker.coalition, speaker.signer, block)
+        state = speaker.ledger.state()
+    if as_json:
+        print_json(change_json(asked, state))
+    else:
+        say(f"{wanted(asked.change, state)}: {standing(asked, state)}")
 
 
 app.command("triggers", short_help="Look for a backdoor in the model of a block.")(triggers)

@@ -25,7 +25,7 @@ from tclearn.directory import CoalitionDirectory
 from tclearn.directory.reading import read_file
 from tclearn.encoding import Digest
 from tclearn.errors import Code, UsageError
-from tclearn.files import write_whole
+from tclearn.files import is_folder, write_whole
 from tclearn.ledger.receipt import Received, charter_of, check_receipt, write_receipt
 from tclearn.limits import RECEIPT_BYTES_MAX
 from tclearn.protocols import terms_of
@@ -75,7 +75,7 @@ def _make(directory: Path, entry: str, to: Path | None) -> Path:
         index = _index(coalition, entry)
         data = write_receipt(coalition.ledger, coalition.charter.encode(), terms_of, coalition.log_key(), index)
     name = f"entry-{index}.receipt"
-    file = Path(name) if to is None else to / name if to.is_dir() else to
+    file = Path(name) if to is None else to / name if is_folder(to) else to
     write_whole(file, data)
     return file
 

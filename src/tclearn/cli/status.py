@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tclearn.cli.charter_text import setting
+from tclearn.cli.ballots import say_ballots, step_json
+from tclearn.cli.change_text import change_json, short_name, standing, wanted
 from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import count, natural, print_json, say, table, when
 from tclearn.coalition.accountant import TRILLION
@@ -13,11 +14,11 @@ from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.privacy import delta_text, epsilon_text
 from tclearn.coalition.terms import PrivacyTerms
 from tclearn.directory import CoalitionDirectory
+from tclearn.directory.heard import last_heard
 from tclearn.encoding import MemberId
 from tclearn.ledger import Duty
-from tclearn.protocols.tclearn.calls import Change
 from tclearn.protocols.tclearn.governing import open_changes
-from tclearn.protocols.tclearn.history import REVERTED, Step, history
+from tclearn.protocols.tclearn.history import REVERTED, history
 from tclearn.protocols.tclearn.proposing import complete
 from tclearn.protocols.tclearn.records import PendingRevert
 
@@ -33,6 +34,9 @@ _WORDS = {
     "finalize": "finalize the block: every general failed",
     "timeout": "say that a deadline has passed",
     "renew": "renew its seed chain",
+    "access": "ask to read a model",
+    "delivered": "fetch a model that it was granted",
+    "witness": "cosign a reading",
 }
 
 
@@ -49,6 +53,7 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
         changes = open_changes(state)
         spent = {member: state.epsilon_ppm(member) for member in sorted(state.members, key=natural)}
         pending = state.pending
+        heard = last_heard(coalition, state.members)
     newest = next((step for step in reversed(steps) if step.block is not None), None)
     refused = next((step for step in reversed(steps) if step.block is None and step.closed), None)
     back = next((step for step in reversed(steps) if step.status == REVERTED), None)
@@ -62,12 +67,12 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
                 "block": state.tip,
                 "performance": newest.performance if newest else None,
                 "complete": done,
+                "last_heard_ms": heard,
                 "waiting": [{"member": d.member, "for": d.kind, "until_ms": d.due_ms} for d in duties],
-                "changes_asked": [
-                    {"by": c.asked_by, "kind": c.change.kind, "target": c.change.target, "approvals": list(c.approvals)}
-                    for c in changes
-                ],
-                "last_not_accepted": refused and _step(refused),
+                "changes_asked": [change_json(c, state) for c in changes],
+                "members": list(state.members),
+                "former_members": list(state.former),
+                "last_not_accepted": refused and step_json(refused),
                 "last_reverted": back and {"block": back.block, "target": back.count, "reason": back.reason},
                 "privacy": _privacy(coalition.charter.privacy, spent),
             }
@@ -78,8 +83,16 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
     say("training is complete" if done else _waiting_headline(duties))
     if duties:
         table(
-            ["member", "is asked to", "until (UTC)"],
-            [(d.member, _WORDS.get(d.kind, d.kind), when(d.due_ms) if d.due_ms else "no deadline") for d in duties],
+            ["member", "is asked to", "until (UTC)", "last heard"],
+            [
+                (
+                    d.member,
+                    _WORDS.get(d.kind, d.kind),
+                    when(d.due_ms) if d.due_ms else "no deadline",
+                    when(heard_ms) if (heard_ms := heard[d.member]) else "not lately",
+                )
+                for d in duties
+            ],
         )
     _say_privacy(coalition.charter.privacy, spent)
     if isinstance(pending, PendingRevert) and pending.change is None:
@@ -87,18 +100,11 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
     elif back is not None:
         say(f"\nlast revert: block {back.block} went {back.reason}")
     for change in changes:
-        say(f"\n{change.asked_by} asks for {_wanted(change.change)}; approved by {', '.join(change.approvals)}")
+        said = f"{change.asked_by} asks for {wanted(change.change, state)}"
+        say(f"\n{said}; {standing(change, state)} (change {short_name(change.change)})")
     if refused is not None:
         say(f"\nlast not accepted: {refused.member}, {refused.status}: {refused.reason}")
-        if refused.ballots:
-            table(
-                ["validator", "vote", "global", "local", "why"],
-                [
-                    (b.member, b.vote, _share(b.on_global), _local(b.on_local, b.local_n), b.reason)
-                    for b in refused.ballots
-                ],
-                right=["global", "local"],
-            )
+        say_ballots(refused)
 
 
 def _privacy(terms: PrivacyTerms | None, spent: Mapping[MemberId, int | None]) -> dict[str, object] | None:
@@ -123,26 +129,3 @@ def _say_privacy(terms: PrivacyTerms | None, spent: Mapping[MemberId, int | None
 
 def _waiting_headline(duties: list[Duty]) -> str:
     return "waits for:" if duties else "waits for nobody: nobody has anything new to offer"
-
-
-def _wanted(change: Change) -> str:
-    if change.values is None:
-        return f"the model of block {change.target}"
-    return ", ".join(setting(name, value) for name, value in change.values.items())
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _local(value: float | None, records: int) -> str:
-    return "" if value is None else f"{value:.4f} on {records}"
-
-
-def _step(step: Step) -> dict[str, object]:
-    return {
-        "member": step.member,
-        "status": step.status,
-        "reason": step.reason,
-        "votes": [{"member": b.member, "vote": b.vote, "reason": b.reason} for b in step.ballots],
-    }

@@ -15,6 +15,7 @@ from tclearn.directory import CoalitionDirectory
 from tclearn.directory.models import stored_model
 from tclearn.directory.site import SiteFile, load_source
 from tclearn.directory.triggers import look_for_triggers, own_images
+from tclearn.files import is_there
 from tclearn.learning.datasets import NAMES, load
 from tclearn.learning.records import Records, materialise
 from tclearn.simulation.demo_options import SETTINGS, DemoOptions
@@ -57,7 +58,7 @@ def triggers(
                 coalition,
                 parameters,
                 records,
-                site=SiteFile.read(site) if site.exists() else SiteFile(),
+                site=SiteFile.read(site) if is_there(site) else SiteFile(),
                 seed=seed,
                 on_class=lambda done, classes: progress.update(bar, completed=done, total=classes),
             )

@@ -94,6 +94,7 @@ class IdEntry(Record):
         blinded: digest of the blinded elements, by which the member recognises its own request.
         granted: 1, or 0 for a request that was refused.
         left: records that the member may still ask for.
+        unnoted: requests of this member that were refused since its entry before, and have no entry of their own.
     """
 
     number: int
@@ -104,6 +105,7 @@ class IdEntry(Record):
     blinded: Digest
     granted: int
     left: int
+    unnoted: int
 
     @property
     def digest(self) -> Digest:
@@ -146,8 +148,20 @@ class Decision:
         )
 
 
+def blinded_digest(blinded: bytes) -> Digest:
+    """What the journal keeps of a request: the digest of its blinded elements, as they were sent."""
+    return digest(_REQUEST, blinded)
+
+
 def decide(
-    rate: Rate, allowance: Allowance, last: IdEntry | None, member: MemberId, blinded: bytes, count: int, time_ms: int
+    rate: Rate,
+    allowance: Allowance,
+    last: IdEntry | None,
+    member: MemberId,
+    blinded: Digest,
+    count: int,
+    time_ms: int,
+    unnoted: int = 0,
 ) -> Decision:
     """Grant or refuse a request for data IDs.
 
@@ -156,9 +170,10 @@ def decide(
         allowance: the member's.
         last: the journal's last entry; ``None``: there is none yet.
         member: who asks.
-        blinded: the blinded elements, as they were sent.
-        count: how many they are, at least 1.
+        blinded: what ``blinded_digest`` gives.
+        count: how many records it is for, at least 1.
         time_ms: now.
+        unnoted: the member's refused requests since its entry before that have none.
     """
     after = allowance.spent(count, rate, time_ms)
     kept = allowance if after is None else after
@@ -168,26 +183,12 @@ def decide(
         member=member,
         time_ms=time_ms,
         count=count,
-        blinded=digest(_REQUEST, blinded),
+        blinded=blinded,
         granted=0 if after is None else 1,
         left=kept.left(rate, time_ms),
+        unnoted=unnoted,
     )
     return Decision(entry, kept, allowance.available_ms(rate, count, time_ms) if after is None else None)
-
-
-def check_journal(entries: list[IdEntry]) -> None:
-    """Check that entries follow each other from the first on; returns nothing.
-
-    Raises:
-        MessageError: one is missing, changed or out of place; the message names it.
-    """
-    previous = Digest(bytes(32))
-    for number, entry in enumerate(entries):
-        if entry.number != number or entry.previous != previous:
-            raise MessageError(
-                Code.ALLOWANCE, f"entry {number} of the journal of data IDs does not follow the one before"
-            )
-        previous = entry.digest
 
 
 def _waiting(time_ms: int) -> str:

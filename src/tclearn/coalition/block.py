@@ -7,7 +7,7 @@ Source: Lugan et al. 2019, §III.A ("Each block includes"), with the votes and e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -66,7 +66,7 @@ class Block(Record):
         locator: name of the parameters file in the store; absent where the model is M_0, which everybody draws itself.
         samples: records of this contribution, put-aside ones included.
         set_aside: how many of them were put aside for the contributor's L.
-        contributions: D_i of every member to the model of this block.
+        contributions: D_i of every member to the model of this block, and of those former ones whose records are in it.
         strengths: S_i of every member, millionths (equation 2).
         data_ids: Merkle root of this contribution's data IDs.
         hyperparameters: those the increment was trained with.
@@ -111,9 +111,14 @@ class Block(Record):
         return digest(DOMAIN, self.to_value())
 
 
-def strengths_ppm(contributions: Mapping[str, int]) -> dict[str, int]:
-    """S_i of equation 2 in millionths, rounded down."""
-    exact = strengths({MemberId(member): own for member, own in contributions.items()})
+def strengths_ppm(contributions: Mapping[str, int], members: Collection[str] | None = None) -> dict[str, int]:
+    """S_i of equation 2 in millionths, rounded down.
+
+    Args:
+        contributions: D_i of every member, and of former ones whose records count.
+        members: who the members are; ``None``: all that have contributions.
+    """
+    exact = strengths({MemberId(member): own for member, own in contributions.items()}, members)
     return {member: int(strength * MILLION) for member, strength in exact.items()}
 
 

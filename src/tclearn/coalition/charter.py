@@ -11,11 +11,12 @@ from typing import Any, Final, Self
 from tclearn.coalition.charter_file import read_tables
 from tclearn.coalition.charter_privacy import Privacy
 from tclearn.coalition.charter_values import settled
+from tclearn.coalition.charter_vault import DataIdPolicy, VaultPolicy
 from tclearn.coalition.faults import Faults
 from tclearn.coalition.learning_rate import LearningRate
 from tclearn.coalition.quantities import LOCAL_TEST, Number
 
-__all__ = ["Charter", "LearningRate", "Privacy", "read_charter"]
+__all__ = ["Charter", "DataIdPolicy", "LearningRate", "Privacy", "VaultPolicy", "read_charter"]
 
 _LAMBDA: Final = Decimal("0.98")
 _LOCAL_TEST: Final = Decimal("0.10")
@@ -40,7 +41,7 @@ class Charter:
         until: stop at this time: an ISO 8601 date (the end of that day, UTC) or a date and time with its offset.
         performance: stop at this performance on the global test set, 0 to 1.
         protocol: ``"tclearn"``.
-        level: ``"A"``: the model is public.
+        level: ``"A"``: the model is public; ``"B"``: it lies in a vault, and who reads it is on the ledger.
         members: paths of the members' enrolment files; empty where the members are given otherwise.
         arguments: keyword arguments of ``model``: text, numbers, booleans, ``None``, lists and maps of such.
         seed: draws M_0.
@@ -62,6 +63,8 @@ class Charter:
         hyperparameters: ``epochs``, ``batch_size``, ``learning_rate`` (a number or a ``LearningRate``), and whatever
             else the trainer knows; what is not given is the trainer's default.
         privacy: a ``Privacy``: how increments are kept from telling too much; ``None``: they are not.
+        vault: a ``VaultPolicy``: what members may read for their own use; ``None``: its defaults. At level B only.
+        data_ids: a ``DataIdPolicy``: how many data IDs a member may ask for; ``None``: its defaults. At level B only.
         may_change: hyper-parameters that a quorum may change later.
         may_propose_revert: names of the members who may ask for a revert; empty: anybody.
 
@@ -96,6 +99,8 @@ class Charter:
     step_search: str | None = None
     hyperparameters: Mapping[str, Number | LearningRate | Mapping[str, Any]] = field(default_factory=dict)
     privacy: Privacy | Mapping[str, Any] | None = None
+    vault: VaultPolicy | Mapping[str, Any] | None = None
+    data_ids: DataIdPolicy | Mapping[str, Any] | None = None
     may_change: Sequence[str] = ()
     may_propose_revert: Sequence[str] = ()
 

@@ -34,13 +34,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "governance": {"may_change": "may_change", "may_propose_revert": "may_propose_revert"},
 }
-"""Table, key, and the field of ``Charter`` it sets. ``stop`` sets three; ``[hyperparameters]`` and
-``[privacy]`` are one each, as a whole."""
+"""Table, key, and the field of ``Charter`` it sets. ``stop`` sets three; ``[hyperparameters]``,
+``[privacy]``, ``[vault]`` and ``[data_ids]`` are one each, as a whole."""
 
 STOPS: Final = ("blocks", "until", "performance")
 _NEEDED: Final = (("coalition", "name"), ("coalition", "members"), ("model", "factory"), ("task", "metric"))
 _HYPERPARAMETERS: Final = "hyperparameters"
-_WHOLE: Final = (_HYPERPARAMETERS, "privacy")
+_WHOLE: Final = (_HYPERPARAMETERS, "privacy", "vault", "data_ids")
 
 # What a TOML text is made of, as far as a dotted key goes: its dots, its parts, and whatever ends it. No token begins
 # within another, and a string that is not closed is one token, so that no text is looked at twice.

@@ -12,6 +12,7 @@ from tclearn.coalition import quantities, words
 from tclearn.coalition.arguments import argument_text, read_argument
 from tclearn.coalition.charter_file import STOPS
 from tclearn.coalition.charter_privacy import check_search, read_privacy
+from tclearn.coalition.charter_vault import check_level, read_data_ids, read_vault
 from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.faults import Faults, did_you_mean, shown
 from tclearn.coalition.learning_rate import read_learning_rate
@@ -41,6 +42,7 @@ def settled(fields: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
         if len(faults) == before:
             values[field] = read
     check_search(fields.get("step_search"), values.get("privacy") is not None, faults)
+    check_level(values.get("level", "A"), values.get("vault"), values.get("data_ids"), faults)
     if "stop" not in fields and all(fields.get(stop) is None for stop in STOPS):
         faults.add(
             "[schedule] stop is missing",
@@ -176,6 +178,8 @@ _READERS: Final[Mapping[str, Reader]] = {
     "attempts": number(quantities.ATTEMPTS),
     "step_search": optional(choice("[schedule] step_search", words.STEP_SEARCHES)),
     "privacy": optional(read_privacy),
+    "vault": read_vault,
+    "data_ids": read_data_ids,
     "hyperparameters": options("[hyperparameters]", _hyperparameter),
     "may_change": names("[governance] may_change", "hyper-parameters", 1, 256),
     "may_propose_revert": names("[governance] may_propose_revert", "members", 1, MEMBERS_MAX),

@@ -19,7 +19,7 @@ def permutation(seed: Digest, weights: Mapping[MemberId, int]) -> tuple[MemberId
         seed: fixes the draw.
         weights: positive integers per member; the order of the mapping does not matter.
     """
-    numbers = _Numbers(seed)
+    numbers = Numbers(seed)
     left = sorted(weights)
     drawn = []
     while left:
@@ -47,14 +47,19 @@ def committee(order: Sequence[MemberId], proposer: MemberId) -> tuple[MemberId, 
     return tuple(member for member in order if member != proposer)[: committee_size(len(order))]
 
 
-class _Numbers:
-    """Uniform integers from SHA-256(seed ‖ counter), by rejection, so that no remainder is favoured."""
+class Numbers:
+    """Uniform integers from SHA-256(seed ‖ counter), by rejection, so that no remainder is favoured.
+
+    Args:
+        seed: fixes them all.
+    """
 
     def __init__(self, seed: Digest) -> None:
         self._seed = seed
         self._counter = 0
 
     def below(self, bound: int) -> int:
+        """The next one, from 0 to before ``bound``, which is positive."""
         limit = _RANGE - _RANGE % bound
         while True:
             block = hashlib.sha256(self._seed + self._counter.to_bytes(8, "big")).digest()

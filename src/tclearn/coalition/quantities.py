@@ -9,6 +9,7 @@ from typing import Final
 
 from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.faults import Faults, shown
+from tclearn.limits import ALLOWANCE_PER_DAY_MAX
 
 Number = int | float | Decimal
 """How users write numbers; a float stands for the shortest decimal that reads back as itself."""
@@ -95,6 +96,10 @@ EPSILON_MAX: Final = Quantity("[privacy] epsilon_max", 1, 1_000_000 * MILLION, M
 SHARE: Final = Quantity("[privacy] share", 1, MILLION, MILLION)
 THRESHOLD: Final = Quantity("[privacy] threshold", 0, 1_000_000 * MILLION, MILLION)
 EPSILON: Final = Quantity("[privacy] epsilon", 1, 1_000_000 * MILLION, MILLION)
+READS: Final = Quantity("[vault] reads", 0, 1_000_000, of="readings")
+READS_PER_SAMPLES: Final = Quantity("[vault] reads_per_1000_samples", 0, 1_000_000, of="readings")
+IDS_PER_DAY: Final = Quantity("[data_ids] per_day", 1, ALLOWANCE_PER_DAY_MAX, of="records")
+IDS_AT_ONCE: Final = Quantity("[data_ids] at_once", 1, ALLOWANCE_PER_DAY_MAX, of="records")
 
 
 def free_quantity(key: str, *, scale: int = 1, low: int = 1) -> Quantity:

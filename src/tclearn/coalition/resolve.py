@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tclearn.coalition import quantities
 from tclearn.coalition.arguments import argument_text
 from tclearn.coalition.charter import Charter, Privacy
 from tclearn.coalition.charter_privacy import privacy_terms
 from tclearn.coalition.charter_values import until_ms
+from tclearn.coalition.charter_vault import (
+    DataIdPolicy,
+    VaultPolicy,
+    check_readers,
+    data_id_terms,
+    data_key_digest,
+    vault_terms,
+)
 from tclearn.coalition.checks import check_governance, check_members
 from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.faults import Faults, did_you_mean, shown
@@ -28,10 +36,13 @@ from tclearn.coalition.terms import (
     ScheduleTerms,
     TaskTerms,
     TensorRecord,
+    VaultTerms,
 )
-from tclearn.encoding import Digest, MemberId, digest
+from tclearn.encoding import Digest, MemberId
 from tclearn.errors import CharterError, Code
 from tclearn.limits import CHARTER_BYTES_MAX
+
+P = TypeVar("P", VaultPolicy, DataIdPolicy)
 
 CONTRACTS: Final[Mapping[str, tuple[str, ...]]] = {"tclearn": ("tclearn/1",)}
 """Contracts of each protocol, as new charters name them."""
@@ -49,6 +60,7 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
     global_n: int,
     hyperparameters: Mapping[str, int],
     data_key: bytes,
+    id_key: bytes | None = None,
 ) -> ResolvedCharter:
     """Make a charter complete.
 
@@ -63,7 +75,8 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
         global_n: its number of records.
         hyperparameters: the trainer's defaults, in canonical form: counts, ``learning_rate`` in millionths, other
             decimals in millionths under a name ending in ``_ppm``.
-        data_key: the secret key of the data IDs (32 bytes); the charter gets its digest only.
+        data_key: the secret key of the data IDs (32 bytes); the charter gets its digest only, at level B nothing.
+        id_key: public key of the oblivious data IDs (32 bytes), which level B needs.
 
     Raises:
         CharterError: the parts do not fit together, or give a charter that is not usable; mistakes are named by key.
@@ -74,6 +87,7 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
     check_parts(charter, faults, members=members, log_key=log_key, hyperparameters=hyperparameters)
     faults.check()
     options = _hyperparameters(charter, hyperparameters, faults)
+    data_ids = data_id_terms(charter.level, _policy(charter.data_ids, DataIdPolicy), id_key)
     resolved = ResolvedCharter(
         format=FORMAT,
         name=charter.name,
@@ -102,9 +116,11 @@ def resolve(  # noqa: PLR0913 - each is a fact from elsewhere, and each is named
         step_search=charter.steps_searched_on,
         hyperparameters=options,
         governance=_governance(charter, options),
-        data_key=data_key_digest(data_key),
+        data_key=data_key_digest(data_key if data_ids is None else data_ids.public_key),
         learning_rate=_learning_rate(charter),
         privacy=terms_of_privacy(charter),
+        vault=_vault(charter),
+        data_ids=data_ids,
     )
     size = len(resolved.encode())
     if size > CHARTER_BYTES_MAX:
@@ -131,6 +147,9 @@ def check_parts(
         members = sorted(members, key=lambda member: member.id)
         names = [member.id for member in members]
         check_members(members, log_key, faults)
+        vault = _vault(charter)
+        if vault is not None:
+            check_readers(vault, names, faults)
     check_governance(rights, rights.may_change if options is None else options, names, faults)
 
 
@@ -145,14 +164,17 @@ def check_global_test(charter: Charter, found: Digest, faults: Faults) -> None:
         )
 
 
-def data_key_digest(key: bytes) -> Digest:
-    """What the charter shows of the key of the data IDs."""
-    return digest("tclearn/data-key/1", key)
-
-
 def terms_of_privacy(charter: Charter) -> PrivacyTerms | None:
     """The privacy mechanism of a charter, in canonical form."""
     return privacy_terms(charter.privacy if isinstance(charter.privacy, Privacy) else None)
+
+
+def _vault(charter: Charter) -> VaultTerms | None:
+    return vault_terms(charter.level, _policy(charter.vault, VaultPolicy))
+
+
+def _policy(value: object, kind: type[P]) -> P | None:
+    return value if isinstance(value, kind) else None
 
 
 def factory_name(model: str | Callable[..., Any]) -> str:

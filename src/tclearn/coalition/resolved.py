@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from tclearn.coalition import words
 from tclearn.coalition.charter_privacy import check_privacy
+from tclearn.coalition.charter_vault import check_readers, check_vault
 from tclearn.coalition.checks import (
     check_acceptance,
     check_governance,
@@ -21,6 +22,7 @@ from tclearn.coalition.checks import (
 from tclearn.coalition.faults import Faults, shown
 from tclearn.coalition.terms import (
     AcceptanceTerms,
+    DataIdTerms,
     GovernanceTerms,
     LearningRateTerms,
     MemberRecord,
@@ -28,6 +30,7 @@ from tclearn.coalition.terms import (
     PrivacyTerms,
     ScheduleTerms,
     TaskTerms,
+    VaultTerms,
 )
 from tclearn.encoding import Digest, decode
 from tclearn.errors import Code
@@ -45,7 +48,7 @@ class ResolvedCharter(Record):
         format: version of this record, 1.
         name: the coalition's name.
         protocol: ``"tclearn"``.
-        level: ``"A"``, the model is public.
+        level: ``"A"``, the model is public; ``"B"``, it lies in a vault.
         contracts: names and versions of the contracts in force, ``("tclearn/1",)``.
         members: the founding members, by name.
         log_key: Ed25519 public key (32 bytes) that signs heads of the log.
@@ -60,9 +63,11 @@ class ResolvedCharter(Record):
         hyperparameters: counts as they are, ``learning_rate`` in millionths, other decimals in millionths under a name
             ending in ``_ppm``.
         governance: what may be changed later.
-        data_key: digest of the key of the data IDs.
+        data_key: digest of the key of the data IDs; at level B of its public half.
         learning_rate: the rule that the learning rate follows; ``None``: it is constant.
         privacy: the mechanism of differential privacy; ``None``: there is none.
+        vault: what may be read of the vault; ``None``: at level A.
+        data_ids: how data IDs are made at level B; ``None``: at level A.
     """
 
     format: int
@@ -84,6 +89,8 @@ class ResolvedCharter(Record):
     data_key: Digest
     learning_rate: LearningRateTerms | None = None
     privacy: PrivacyTerms | None = None
+    vault: VaultTerms | None = None
+    data_ids: DataIdTerms | None = None
 
     def __post_init__(self) -> None:
         faults = Faults()
@@ -95,6 +102,9 @@ class ResolvedCharter(Record):
         check_schedule(self.schedule, faults)
         check_hyperparameters(self.hyperparameters, self.learning_rate, faults)
         check_privacy(self.privacy, self.step_search, faults)
+        check_vault(self.level, (self.vault, self.data_ids), self.data_key, faults)
+        if self.vault is not None:
+            check_readers(self.vault, (member.id for member in self.members), faults)
         check_governance(self.governance, self.hyperparameters, (member.id for member in self.members), faults)
         faults.check()
 

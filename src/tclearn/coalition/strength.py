@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from statistics import median_low
 
 from tclearn.encoding import MemberId
 
 
-def strengths(samples: Mapping[MemberId, int]) -> dict[MemberId, Fraction]:
+def strengths(samples: Mapping[MemberId, int], members: Collection[str] | None = None) -> dict[MemberId, Fraction]:
     """S_i = 1/N + D_i/D, exactly.
 
     Args:
-        samples: D_i, the samples that each of the N members has supplied to the present model.
+        samples: D_i, the samples that each of the N members has supplied to the present model; and those that former
+            members have, which are part of D.
+        members: who the N members are; ``None``: all of ``samples``.
 
     Returns:
-        A strength per member; they sum to 2, or to 1 while nobody has supplied any (every S_i is then 1/N).
+        A strength per member; they sum to 2, to less where D has samples of former members, or to 1 while nobody has
+        supplied any (every S_i is then 1/N).
 
     Source: Lugan et al. 2019, §III.A, equation 2.
     """
-    members, total = len(samples), sum(samples.values())
-    share = Fraction(1, members)
-    return {member: share + (Fraction(own, total) if total else 0) for member, own in samples.items()}
+    counted = {member: own for member, own in samples.items() if members is None or member in members}
+    share, total = Fraction(1, len(counted)), sum(samples.values())
+    return {member: share + (Fraction(own, total) if total else 0) for member, own in counted.items()}
 
 
 def draw_weights(samples: Mapping[MemberId, int]) -> dict[MemberId, int]:

@@ -189,3 +189,37 @@ class GovernanceTerms(Record):
 
     may_change: tuple[str, ...]
     may_propose_revert: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultTerms(Record):
+    """What members may read of the vault for their own use (level B); a charter of another level has no such record.
+
+    Attributes:
+        versions: ``"newest"`` or ``"all"``: which versions.
+        readers_of_all: who may read all versions in any case, by name.
+        reads: readings that each member has from the start.
+        reads_per_1000_samples: so many more for each 1,000 records of its accepted contributions that count now.
+        witnessed: 1: a reading is handed out once a quorum has cosigned a head with it; 0: at once.
+    """
+
+    versions: str
+    readers_of_all: tuple[MemberId, ...]
+    reads: int
+    reads_per_1000_samples: int
+    witnessed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataIdTerms(Record):
+    """How data IDs are made at level B; a charter of another level has no such record.
+
+    Attributes:
+        public_key: public half of the supervisor's key (32 bytes, an element of ristretto255).
+        per_day: records by which what a member may ask for grows in a day.
+        at_once: records at which it stops growing.
+    """
+
+    public_key: bytes
+    per_day: int
+    at_once: int

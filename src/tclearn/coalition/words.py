@@ -6,15 +6,18 @@ import re
 from typing import Final
 
 PROTOCOLS: Final = ("tclearn",)
-LEVELS: Final = ("A",)
+LEVELS: Final = ("A", "B")
 LATER_PROTOCOLS: Final = ("deepchain", "seccl", "blockfedml")
-LATER_LEVELS: Final = ("B", "C")
+LATER_LEVELS: Final = ("C",)
 METRICS: Final = ("accuracy", "macro_f1", "auc", "dice")
 LOCAL_RESULTS: Final = ("counts", "vote")
 TURNS: Final = ("lease", "free")
 STEP_SEARCHES: Final = ("own", "global", "none")
 RATE_RULES: Final = ("constant", "plateau")
 ORIGINS: Final = ("os", "seed")
+NEWEST: Final = "newest"
+ALL: Final = "all"
+VERSIONS: Final = (NEWEST, ALL)
 
 COALITION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MEMBER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")

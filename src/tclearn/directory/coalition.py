@@ -13,12 +13,14 @@ from typing import Final, Self
 from cryptography import x509
 
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.directory.data_ids import ID_JOURNAL, ID_KEY, make_id_files
+from tclearn.directory.enrolments import ENROLMENTS, present_roots
 from tclearn.directory.reading import check_file, read_file
+from tclearn.directory.vault import VAULT, VAULT_KEY, LockedStore, make_vault, open_vault
 from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, CharterError, Code, MessageError, StorageError, UnreachableError, UsageError
-from tclearn.files import make_folder, write_whole, writing
+from tclearn.files import is_folder, is_there, make_folder, write_whole, writing
 from tclearn.identity import PublicKey, Signer
-from tclearn.identity.enrolment import read_enrolment
 from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.export import write_export
@@ -26,7 +28,9 @@ from tclearn.limits import CHARTER_BYTES_MAX, EXPORT_NOTE_BYTES_MAX, KEY_FILE_BY
 from tclearn.protocols.tclearn import contract
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.state import State
+from tclearn.store import Store
 from tclearn.store.filesystem import FilesystemStore
+from tclearn.store.vault.key_file import Cost
 
 CHARTER: Final = "charter.cbor"
 LEDGER: Final = "ledger.sqlite"
@@ -35,7 +39,6 @@ NOTE: Final = "ledger.note"
 OBJECTS: Final = "objects"
 LOG_KEY: Final = "log.key"
 DATA_KEY: Final = "data.key"
-ENROLMENTS: Final = "enrolments"
 LEDGER_SIDE_FILES: Final = tuple(LEDGER + end for end in ("-wal", "-shm", "-lock"))
 
 _SECRET: Final = 0o600
@@ -50,14 +53,14 @@ class CoalitionDirectory:
         charter: what the members agreed on.
         contract: its rules.
         ledger: the ledger.
-        store: the model files.
+        store: the model files; at level B the vault, locked unless it was opened with its passphrase.
     """
 
     path: Path
     charter: ResolvedCharter
     contract: TCLearn
     ledger: EmbeddedLedger[State]
-    store: FilesystemStore
+    store: Store
 
     @classmethod
     def make(
@@ -69,6 +72,8 @@ class CoalitionDirectory:
         data_key: bytes,
         clock: Callable[[], int],
         enrolments: Mapping[MemberId, bytes] = MappingProxyType({}),
+        passphrase: str | None = None,
+        cost: Cost | None = None,
     ) -> Self:
         """Make a coalition's directory and open it for writing; one made before with the same charter is opened.
 
@@ -76,15 +81,21 @@ class CoalitionDirectory:
             path: the directory; made when it is not there.
             charter: what the members agreed on.
             log_key: the key that signs the ledger's heads; kept in a file that only its owner can read.
-            data_key: the key of the data IDs (32 bytes); kept likewise.
+            data_key: the key of the data IDs (32 bytes); kept likewise. At level B the seed of the supervisor's key.
             clock: milliseconds since 1970.
             enrolments: the members' ``.pem`` files: whoever runs the service knows them by these.
+            passphrase: of the vault and of the supervisor's key; needed at level B.
+            cost: what a guess of it costs; ``None``: as usual.
 
         Raises:
+            UsageError: a passphrase is missing, or another one than before.
             AgentError: the directory belongs to another charter.
             StorageError: it cannot be written, or is open for writing elsewhere.
         """
         contract(charter)  # what it names is installed, or nothing is made
+        if charter.vault is not None and not passphrase:
+            what = "a coalition of level B without a passphrase" if passphrase is None else "an empty passphrase"
+            raise UsageError(Code.KEY_FILE, what, expected="one that opens its vault")
         _check_free(path)
         make_folder(path)
         kept = path / CHARTER
@@ -95,50 +106,55 @@ class CoalitionDirectory:
                 expected="the same arguments as before",
                 remedy="choose another directory",
             )
-        for name, secret in ((LOG_KEY, log_key.seed()), (DATA_KEY, data_key)):
+        secrets = {LOG_KEY: log_key.seed()} if charter.vault else {LOG_KEY: log_key.seed(), DATA_KEY: data_key}
+        for name, secret in secrets.items():
             if not (path / name).exists():
                 write_whole(path / name, secret.hex().encode() + b"\n", mode=_SECRET)
+        if charter.vault is not None and passphrase:
+            make_vault(path, passphrase, cost)
+            make_id_files(path, data_key, passphrase)
         for member, enrolment in enrolments.items():
             make_folder(path / ENROLMENTS)
             write_whole(path / ENROLMENTS / f"{member}.pem", enrolment)
         if not kept.exists():
             write_whole(kept, charter.encode())  # last: a directory with a charter is complete
-        return cls._open(path, charter, clock, read_only=False)
+        return cls._open(path, charter, clock, read_only=False, passphrase=passphrase)
 
     @classmethod
-    def open(cls, path: Path, *, writing: bool = False) -> Self:
+    def open(cls, path: Path, *, writing: bool = False, passphrase: str | None = None) -> Self:
         """Open for reading, also while another process writes; or for writing, as one process may.
 
+        Args:
+            path: the directory.
+            writing: open for writing.
+            passphrase: of the vault, at level B; ``None``: it stays locked.
+
         Raises:
+            UsageError: the passphrase is another one.
             UnreachableError: there is no coalition in this directory, or its ledger is not there.
             StorageError: the charter or the ledger is not usable.
         """
-        file = path / CHARTER
-        try:
-            data = read_file(file, CHARTER_BYTES_MAX, "")
-        except UnreachableError:
-            raise UnreachableError(
-                Code.FILE_MISSING,
-                f"there is no coalition in {path}",
-                expected=f"a directory with {CHARTER} and {LEDGER}",
-                remedy="name it with --dir; `tclearn demo` and `tclearn coalition new` make one",
-            ) from None
+        charter = kept_charter(path, "name it with --dir; `tclearn demo` and `tclearn coalition new` make one")
         check_file(path / LEDGER, "restore it from a copy")  # not opened: closing would drop SQLite's locks
-        try:
-            charter = ResolvedCharter.from_bytes(data)
-        except (MessageError, CharterError) as error:
-            raise StorageError(
-                Code.LEDGER_FILE, f"{file} is no charter: {error.what}", remedy="restore it from a copy"
-            ) from error
-        return cls._open(path, charter, lambda: time.time_ns() // 1_000_000, read_only=not writing)
+
+        def clock() -> int:
+            return time.time_ns() // 1_000_000
+
+        return cls._open(path, charter, clock, read_only=not writing, passphrase=passphrase)
 
     @classmethod
-    def _open(cls, path: Path, charter: ResolvedCharter, clock: Callable[[], int], *, read_only: bool) -> Self:
+    def _open(
+        cls, path: Path, charter: ResolvedCharter, clock: Callable[[], int], *, read_only: bool, passphrase: str | None
+    ) -> Self:
         rules = contract(charter)
         ledger = EmbeddedLedger(
             path / LEDGER, rules, charter.digest, clock=clock, create=not read_only, read_only=read_only
         )
-        return cls(path, charter, rules, ledger, FilesystemStore(path / OBJECTS))
+        try:
+            return cls(path, charter, rules, ledger, _store(path, charter, passphrase))
+        except BaseException:
+            ledger.close()
+            raise
 
     @property
     def state(self) -> State:
@@ -182,7 +198,7 @@ class CoalitionDirectory:
         return signer
 
     def roots(self, now: datetime) -> dict[MemberId, x509.Certificate]:
-        """Root certificate of each member, from the enrolments; only the computer that runs the service has them.
+        """Root certificate of each member; only the computer that runs the service has those of the founders.
 
         Args:
             now: the time at which they must be valid, with its zone.
@@ -192,16 +208,7 @@ class CoalitionDirectory:
             MessageError: one is damaged, or not valid now.
             StorageError: one is not the charter's.
         """
-        found = {}
-        for member in self.charter.members:
-            file = self.path / ENROLMENTS / f"{member.id}.pem"
-            enrolment = read_enrolment(
-                read_file(file, KEY_FILE_BYTES_MAX, f"put {member.id}'s .pem file there"), now, place=str(file)
-            )
-            if enrolment.certificate != member.certificate:
-                raise StorageError(Code.CERTIFICATE, f"{file} is not the enrolment that the charter names")
-            found[member.id] = enrolment.root
-        return found
+        return present_roots(self.path, self.state, now)
 
     def data_key(self) -> bytes:
         """The key of the data IDs, 32 bytes.
@@ -238,9 +245,44 @@ class CoalitionDirectory:
         return secret
 
 
+def _store(path: Path, charter: ResolvedCharter, passphrase: str | None) -> Store:
+    if charter.vault is None:
+        return FilesystemStore(path / OBJECTS)
+    return LockedStore(path) if passphrase is None else open_vault(path, passphrase)
+
+
+def kept_charter(path: Path, remedy: str) -> ResolvedCharter:
+    """The charter in a coalition's directory, a member's or the founder's.
+
+    Args:
+        path: the directory.
+        remedy: what to do when there is none.
+
+    Raises:
+        UnreachableError: there is none.
+        StorageError: it is not usable.
+        UsageError: it is larger than a charter may be.
+    """
+    file = path / CHARTER
+    try:
+        return ResolvedCharter.from_bytes(read_file(file, CHARTER_BYTES_MAX, ""))
+    except UnreachableError:
+        raise UnreachableError(
+            Code.FILE_MISSING,
+            f"there is no coalition in {path}",
+            expected=f"a directory with {CHARTER} and {LEDGER}",
+            remedy=remedy,
+        ) from None
+    except (MessageError, CharterError) as error:
+        raise StorageError(
+            Code.LEDGER_FILE, f"{file} is no charter: {error.what}", remedy="restore it from a copy"
+        ) from error
+
+
 def _check_free(path: Path) -> None:
     known = {CHARTER, DATA_KEY, LOG_KEY, LEDGER, *LEDGER_SIDE_FILES, OBJECTS, ENROLMENTS}
-    if (path / CHARTER).exists() or not path.is_dir():
+    known |= {VAULT, VAULT_KEY, ID_KEY, ID_JOURNAL}
+    if is_there(path / CHARTER) or not is_folder(path):
         return
     names = {entry.name for entry in path.iterdir()}
     if names and not names & known and not names & {"demo.json", "cast.json", "members"}:

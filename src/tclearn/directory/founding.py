@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from inspect import signature
@@ -23,15 +23,19 @@ from tclearn.directory.reading import read_file
 from tclearn.directory.site import SiteFile
 from tclearn.errors import CharterError, Code, DataError, MessageError, TCLearnError, UsageError
 from tclearn.extensions import load
+from tclearn.files import is_folder, is_there
 from tclearn.identity import Signer
 from tclearn.identity.enrolment import read_enrolment
+from tclearn.identity.oprf_key import oprf_key
 from tclearn.learning.data_ids import data_set_digest, digest_text
+from tclearn.learning.id_source import IdSource, KeyedIds
 from tclearn.learning.member import Inventory, MemberTrainer
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records, materialise
 from tclearn.learning.source import Factory, check_source, load_factory, source_digest
 from tclearn.learning.trainer import LocalData, Recipe, Task, Trainer
 from tclearn.limits import CHARTER_BYTES_MAX, KEY_FILE_BYTES_MAX, PARAMETERS_BYTES_MAX
+from tclearn.store import Store
 
 T = TypeVar("T")
 GLOBAL_TEST = "the global test set"
@@ -39,13 +43,21 @@ GLOBAL_TEST = "the global test set"
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Random bytes for a new coalition, from the operating system: 32 each."""
+    """Random bytes for a new coalition, from the operating system: 32 each, for the log's key and for the data IDs."""
 
     log: bytes
     data: bytes
 
 
-def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets, now: datetime) -> CoalitionDirectory:
+def found(
+    charter_file: Path,
+    site: SiteFile,
+    target: Path,
+    *,
+    secrets: Secrets,
+    now: datetime,
+    passphrase: Callable[[], str] | None = None,
+) -> CoalitionDirectory:
     """Resolve a charter and make the coalition's directory.
 
     All mistakes are looked for before one is reported: those in the file; then in the files, the code and the rule that
@@ -57,6 +69,7 @@ def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets,
         target: the directory to make.
         secrets: for the log's key and the key of the data IDs.
         now: the time, with its zone.
+        passphrase: asked for that of the vault, at level B, when all else is right.
 
     Raises:
         CharterError: the charter, the model or a member's file is not usable; all mistakes are listed.
@@ -72,7 +85,7 @@ def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets,
     mistakes.tried(lambda: _check_new(target))
     paths = [charter_file.parent / name for name in written.get("members", ())]
     members = _members(paths, now, mistakes)
-    recipe = mistakes.tried(lambda: _recipe(written.get("trainer", Charter.trainer), site))
+    recipe = mistakes.tried(lambda: recipe_of(written.get("trainer", Charter.trainer), site))
     rule = written.get("acceptance", Charter.acceptance)
     mistakes.tried(lambda: _extension("tclearn.acceptance", "[acceptance] rule", rule))
     factory = mistakes.tried(lambda: load_factory(written["model"])) if "model" in written else None
@@ -101,6 +114,7 @@ def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets,
         global_n=len(records),
         hyperparameters=recipe.hyperparameters(),
         data_key=secrets.data,
+        id_key=oprf_key(secrets.data).public,
     )
     return CoalitionDirectory.make(
         target,
@@ -111,6 +125,7 @@ def found(charter_file: Path, site: SiteFile, target: Path, *, secrets: Secrets,
         enrolments={
             member.id: read_file(path, KEY_FILE_BYTES_MAX, "") for member, path in zip(members, paths, strict=True)
         },
+        passphrase=passphrase() if passphrase is not None and resolved.vault is not None else None,
     )
 
 
@@ -129,13 +144,13 @@ class DataCheck:
     block: int
 
 
-def bound(charter: ResolvedCharter, site: SiteFile, data_key: bytes) -> Trainer:
+def bound(charter: ResolvedCharter, site: SiteFile, ids: bytes | IdSource) -> Trainer:
     """A member's trainer: its data and its model code, held against the charter.
 
     Args:
         charter: what the members agreed on.
         site: where the member's data are.
-        data_key: the key of the data IDs, 32 bytes.
+        ids: where data IDs come from; at level A the key, 32 bytes, may stand for it.
 
     Raises:
         CharterError: the model code here is not what the charter says.
@@ -159,16 +174,25 @@ def bound(charter: ResolvedCharter, site: SiteFile, data_key: bytes) -> Trainer:
         global_test=records,
         local_share=charter.task.local_share_ppm,
         minimum_batch=charter.schedule.minimum_batch,
-        data_key=data_key,
         step_search=charter.step_search,
         wants=wanted(_extension("tclearn.acceptance", "[acceptance] rule", charter.acceptance.rule)),
         privacy=charter.privacy,
     )
-    return _recipe(charter.trainer, site).bind(task, site.local_data())
+    return recipe_of(charter.trainer, site).bind(
+        task, replace(site.local_data(), ids=KeyedIds(ids) if isinstance(ids, bytes) else ids)
+    )
 
 
-def check_data(coalition: CoalitionDirectory, site: SiteFile) -> DataCheck:
-    """Load a member's data and measure the newest model on them.
+def check_data(
+    coalition: CoalitionDirectory, site: SiteFile, ids: IdSource | None = None, store: Store | None = None
+) -> DataCheck:
+    """Load a member's data and measure a model on them: the newest one; of a member's own store, the newest there.
+
+    Args:
+        coalition: its files.
+        site: where the member's data are.
+        ids: where data IDs come from; ``None``: from the key in the coalition's directory.
+        store: the member's own; ``None``: the coalition's, from which nothing is missing.
 
     Raises:
         CharterError: the model code here is not what the charter says.
@@ -177,13 +201,17 @@ def check_data(coalition: CoalitionDirectory, site: SiteFile) -> DataCheck:
         StorageError: the newest model is not here.
     """
     charter, state = coalition.charter, coalition.state
-    trainer = bound(charter, site, coalition.data_key())
-    newest = state.block(state.tip)
+    trainer = bound(charter, site, ids or coalition.data_key())
+    newest = next(
+        block
+        for block in map(state.block, range(state.tip, -1, -1))
+        if store is None or block.locator is None or store.has(block.locator)
+    )
     if newest.locator is None:
         model = trainer.initial(charter.model.seed)
     else:
         model = Parameters.from_bytes(
-            coalition.store.get(newest.locator, size_max=PARAMETERS_BYTES_MAX), layout=charter.model.layout
+            (store or coalition.store).get(newest.locator, size_max=PARAMETERS_BYTES_MAX), layout=charter.model.layout
         )
     used = state.used_ids()
     inventory = trainer.inventory(used) if isinstance(trainer, MemberTrainer) else Inventory(0, 0, 0, 0, 0, 0)
@@ -221,10 +249,10 @@ def _text(path: Path) -> str:
 
 
 def _check_new(target: Path) -> None:
-    if not target.exists():
+    if not is_there(target):
         return
-    if not target.is_dir() or any(target.iterdir()):
-        what = "is not empty" if target.is_dir() else "is a file"
+    if not is_folder(target) or any(target.iterdir()):
+        what = "is not empty" if is_folder(target) else "is a file"
         raise UsageError(Code.USAGE, f"{target} {what}", expected="a new directory", remedy="name another with --dir")
 
 
@@ -261,7 +289,13 @@ def _initial(charter: Charter, recipe: Recipe, factory: Factory, records: Record
     return recipe.bind(task, LocalData(None)).initial(charter.seed)
 
 
-def _recipe(trainer: str, site: SiteFile) -> Recipe:
+def recipe_of(trainer: str, site: SiteFile) -> Recipe:
+    """The recipe that a charter names, for a member's computer.
+
+    Raises:
+        CharterError: no trainer of that name is installed.
+        UsageError: ``site.toml`` has an option that it does not take.
+    """
     make: Callable[..., Recipe] = _extension("tclearn.trainers", "[model] trainer", trainer)
     options: Mapping[str, Any] = site.options()
     unknown = [name for name in options if name not in signature(make).parameters]

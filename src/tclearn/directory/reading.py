@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -42,10 +43,15 @@ def read_file(path: Path, size_max: int, remedy: str) -> bytes:
     """
     with open_file(path, remedy) as stream:
         try:
-            data = stream.read(size_max + 1)
+            size = os.fstat(stream.fileno()).st_size
+            too_large = size > size_max
+            # Not the limit itself: a buffer of that size would be asked for at once. What is being written may grow.
+            data = b"" if too_large else stream.read(size + 1)
+            if len(data) > size:
+                data += stream.read(size_max + 1 - len(data))
         except OSError as error:
             raise _unreadable(path, error) from error
-    if len(data) > size_max:
+    if too_large or len(data) > size_max:
         raise UsageError(
             Code.TOO_LARGE, f"{path} is too large", expected=f"at most {size_max:,} bytes", remedy="name another file"
         )

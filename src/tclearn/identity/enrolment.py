@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -18,7 +19,7 @@ from tclearn.identity.certificates import (
     issue_root,
     read_certificate,
 )
-from tclearn.identity.cose import open_signed, sign
+from tclearn.identity.cose import Signed, open_signed, sign
 from tclearn.identity.keys import PublicKey
 from tclearn.identity.member_keys import MemberKeys
 from tclearn.identity.pem import Block, read_pem, write_pem
@@ -37,6 +38,23 @@ class _Statement(Record):
     member: MemberId
     seed_tip: Digest
     seed_links: int
+    certificate: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What an enrolment file says and its transaction key has signed; its certificates have not been looked at.
+
+    Attributes:
+        member: the member's name.
+        key: Ed25519 public key that signed.
+        seed_tip: tip of the member's hash chain.
+        certificate: SHA-256 of the root certificate (DER) in the file.
+    """
+
+    member: MemberId
+    key: PublicKey
+    seed_tip: Digest
     certificate: Digest
 
 
@@ -103,10 +121,59 @@ def read_enrolment(text: bytes, now: datetime, *, place: str = "the enrolment fi
         ) from error
 
 
+def read_statement(text: bytes, size_max: int = KEY_FILE_BYTES_MAX) -> Stated:
+    """The signed statement of ``<name>.pem``, for those who must not depend on how a library reads certificates.
+
+    Every replica comes to the same answer: besides our own encodings there is only base64, SHA-256 and one Ed25519
+    signature in it. That the root certifies the key, and is valid, is for ``read_enrolment`` to say.
+
+    Args:
+        text: the file's bytes.
+        size_max: how many it may have.
+
+    Raises:
+        MessageError: too large or malformed, or the signature does not hold.
+    """
+    blocks = _blocks(text, size_max)
+    statement, signed = _statement(blocks, Digest(hashlib.sha256(blocks[0].content).digest()))
+    _check_signed(statement, signed)
+    return Stated(statement.member, signed.signer, statement.seed_tip, statement.certificate)
+
+
 def _read(text: bytes, now: datetime) -> Enrolment:
     # 1. Three blocks, in this order, and nothing else.
-    if len(text) > KEY_FILE_BYTES_MAX:
-        raise MessageError(Code.TOO_LARGE, f"{len(text)} bytes", expected=f"at most {KEY_FILE_BYTES_MAX}")
+    blocks = _blocks(text, KEY_FILE_BYTES_MAX)
+    root, certificate = (read_certificate(block.content) for block in blocks[:2])
+    # 2. The statement speaks of this root.
+    statement, signed = _statement(blocks, certificate_digest(root))
+    # 3. The root certifies the key that signed it.
+    key = check_chain(statement.member, root, certificate, now)
+    if signed.signer != key:
+        raise MessageError(Code.CERTIFICATE, "the statement was signed by another key", expected="the certified key")
+    # 4. The signature holds, and the hash chain has the length that all have.
+    _check_signed(statement, signed)
+    return Enrolment(statement.member, key, statement.seed_tip, statement.certificate, root, certificate)
+
+
+def _statement(blocks: list[Block], root: Digest) -> tuple[_Statement, Signed]:
+    signed = open_signed(blocks[2].content, size_max=KEY_FILE_BYTES_MAX)
+    statement = _Statement.from_value(decode(signed.payload), "enrolment")
+    if statement.certificate != root:
+        raise MessageError(Code.CERTIFICATE, "the statement is about another root certificate", expected="this one")
+    return statement, signed
+
+
+def _check_signed(statement: _Statement, signed: Signed) -> None:
+    signed.check(_DOMAIN)
+    if statement.seed_links != SEED_CHAIN_LENGTH:
+        raise MessageError(
+            Code.CERTIFICATE, f"a seed chain of {statement.seed_links} links", expected=f"{SEED_CHAIN_LENGTH}"
+        )
+
+
+def _blocks(text: bytes, size_max: int) -> list[Block]:
+    if len(text) > size_max:
+        raise MessageError(Code.TOO_LARGE, f"{len(text)} bytes", expected=f"at most {size_max}")
     try:
         blocks = read_pem(text)
     except ValueError as error:
@@ -122,20 +189,4 @@ def _read(text: bytes, now: datetime) -> Enrolment:
     if labels != _LABELS:
         found = ", ".join(labels[:5]) or "nothing"
         raise MessageError(Code.CERTIFICATE, f"blocks {found}", expected=", ".join(_LABELS))
-    root, certificate = (read_certificate(block.content) for block in blocks[:2])
-    # 2. The statement is signed, and speaks of this root.
-    signed = open_signed(blocks[2].content, size_max=KEY_FILE_BYTES_MAX)
-    statement = _Statement.from_value(decode(signed.payload), "enrolment")
-    if statement.certificate != certificate_digest(root):
-        raise MessageError(Code.CERTIFICATE, "the statement is about another root certificate", expected="this one")
-    # 3. The root certifies the key that signed.
-    key = check_chain(statement.member, root, certificate, now)
-    if signed.signer != key:
-        raise MessageError(Code.CERTIFICATE, "the statement was signed by another key", expected="the certified key")
-    signed.check(_DOMAIN)
-    # 4. The hash chain has the length that all have.
-    if statement.seed_links != SEED_CHAIN_LENGTH:
-        raise MessageError(
-            Code.CERTIFICATE, f"a seed chain of {statement.seed_links} links", expected=f"{SEED_CHAIN_LENGTH}"
-        )
-    return Enrolment(statement.member, key, statement.seed_tip, statement.certificate, root, certificate)
+    return blocks

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tclearn.errors import Code, UsageError
+from tclearn.files import write_whole
 from tclearn.identity import pkcs8
 from tclearn.identity.key_file import read_private, write_private
 from tclearn.identity.oprf import SEED_BYTES, OprfKey
@@ -29,11 +30,28 @@ _INFO: Final = b"tclearn/data-ids/1"
 _RANDOM_BYTES: Final = 32
 
 
+def oprf_key(seed: bytes) -> OprfKey:
+    """The key that a seed gives.
+
+    Args:
+        seed: 32 bytes, from the operating system; from a printed seed only in simulations.
+    """
+    return OprfKey(seed, _INFO)
+
+
 def new_oprf_key(path: Path, passphrase: str | None = None) -> OprfKey:
-    """Make a key and write it into a new file with mode 0600; durable when it returns.
+    """Make a key and write it into a new file; see ``write_oprf_key``."""
+    seed = secrets.token_bytes(SEED_BYTES)
+    write_oprf_key(path, seed, passphrase)
+    return oprf_key(seed)
+
+
+def write_oprf_key(path: Path, seed: bytes, passphrase: str | None = None) -> None:
+    """Write a key's seed into a new file with mode 0600; durable when it returns.
 
     Args:
         path: nothing may be there yet.
+        seed: 32 bytes.
         passphrase: encrypts it; ``None``: the file's mode is its only protection.
 
     Raises:
@@ -42,14 +60,27 @@ def new_oprf_key(path: Path, passphrase: str | None = None) -> OprfKey:
     """
     if passphrase == "":
         raise UsageError(Code.KEY_FILE, "an empty passphrase", expected="at least one character, or none at all")
-    seed = secrets.token_bytes(SEED_BYTES)
     der = X25519PrivateKey.from_private_bytes(seed).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     if passphrase is None:
         block = Block(pkcs8.PLAIN, der)
     else:
         block = pkcs8.encrypted(der, passphrase, secrets.token_bytes(_RANDOM_BYTES))
     write_private(path, write_pem(block))
-    return OprfKey(seed, _INFO)
+
+
+def reseal_oprf_key(path: Path, old: str | None, new: str) -> None:
+    """Encrypt a key file with another passphrase, in its place; whole or not at all.
+
+    Raises:
+        UsageError: as ``read_oprf_key``, or the new passphrase is empty.
+        StorageError: the file cannot be read or written.
+    """
+    if not new:
+        raise UsageError(Code.KEY_FILE, "an empty passphrase", expected="at least one character")
+    seed = _read_seed(path, old)
+    der = X25519PrivateKey.from_private_bytes(seed).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    sealed = pkcs8.encrypted(der, new, secrets.token_bytes(_RANDOM_BYTES))
+    write_whole(path, write_pem(sealed), mode=0o600)
 
 
 def read_oprf_key(path: Path, passphrase: str | None = None) -> OprfKey:
@@ -63,6 +94,10 @@ def read_oprf_key(path: Path, passphrase: str | None = None) -> OprfKey:
         UsageError: there is no such file, others may read it, it is not such a file, or the passphrase does not fit.
         StorageError: the file cannot be read.
     """
+    return oprf_key(_read_seed(path, passphrase))
+
+
+def _read_seed(path: Path, passphrase: str | None) -> bytes:
     content = read_private(
         path,
         missing="restore it from your backup; with another key every record gets another data ID",
@@ -81,7 +116,7 @@ def read_oprf_key(path: Path, passphrase: str | None = None) -> OprfKey:
             else ("encrypted", "give its passphrase")
         )
         raise UsageError(Code.KEY_FILE, f"{path} is {state}", remedy=remedy)
-    return OprfKey(_seed(blocks[0].content, passphrase, path), _INFO)
+    return _seed(blocks[0].content, passphrase, path)
 
 
 def _seed(der: bytes, passphrase: str | None, path: Path) -> bytes:

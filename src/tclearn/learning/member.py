@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Container, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -20,7 +21,7 @@ from tclearn.errors import Code, DataError, UsageError
 from tclearn.learning.contribution import Holding, Portion
 from tclearn.learning.data_ids import ids_of, record_digests
 from tclearn.learning.hidden import divide, without
-from tclearn.learning.id_source import KeyedIds
+from tclearn.learning.id_source import IdsLater, KeyedIds
 from tclearn.learning.measurement import Learner, PrivateLearner, TestSet
 from tclearn.learning.noise import Noise
 from tclearn.learning.parameters import Parameters
@@ -128,7 +129,8 @@ class MemberTrainer:
         with COMPUTING:
             start.check(self._learner.layout)
             if is_asked(self._data.training):
-                self._read(work.used)
+                with suppress(IdsLater):  # records whose IDs are not to be had yet are not held yet
+                    self._read(work.used)
             portion = self._next_portion(work.used)
             if portion is None or self._records is None:
                 return None
@@ -180,7 +182,10 @@ class MemberTrainer:
             if fresh is None:
                 return ()
             held = {data_id for data_id, _, _ in self._holding.entries}
-            ids = ids_of(fresh, self._source)
+            try:
+                ids = ids_of(fresh, self._source)
+            except IdsLater:
+                return ()
             chosen = fresh.take([place for place, data_id in enumerate(ids) if data_id not in held])
             self._test_ids |= set(ids) - held
             return divide(chosen, self._data.hidden_parts) if len(chosen) else ()
@@ -213,7 +218,8 @@ class MemberTrainer:
         """
         with COMPUTING:
             if is_asked(self._data.training):
-                self._read(used)
+                with suppress(IdsLater):
+                    self._read(used)
             held = self._holding
             portion = self._next_portion(used) or Portion((), (), ())
             return Inventory(

@@ -69,7 +69,8 @@ def _fields(facts: Facts, chained: ChainedBlock) -> list[tuple[Child, Child]]:
     if block.privacy is not None:
         if block.privacy.event is not None:
             fields.append(("Privacy", event_text(block.privacy.event)))
-        spent = (f"{member} {epsilon_text(block.privacy.epsilons[member])}" for member in facts.members)
+        epsilons = block.privacy.epsilons
+        spent = (f"{member} {epsilon_text(epsilons[member])}" for member in facts.everybody if member in epsilons)
         fields.append(("ε spent so far", ", ".join(spent)))
     if block.hidden is not None:
         fields += _hidden(block.hidden)
@@ -142,7 +143,9 @@ def _by_member(facts: Facts, chained: ChainedBlock) -> Html:
     head: list[Child] = ["member", "vote", heading("on G", "num"), heading("on its L", "num")]
     head += [heading("endorsed in entry", "num"), heading("records D", "num"), heading("strength S", "num")]
     rows = []
-    for member in facts.members:
+    for member in facts.everybody:
+        if member not in block.contributions:
+            continue  # it was no member then
         vote, ballot = votes.get(member), ballots.get(member)
         said: list[Child] = ["proposer" if member == block.contributor and block.kind != REVERT else text.NONE]
         if ballot is not None and step is not None:
@@ -156,7 +159,7 @@ def _by_member(facts: Facts, chained: ChainedBlock) -> Html:
                 _measured(vote.on_local if vote else None),
                 number(chained.endorsements.get(member, text.NONE)),
                 number(text.whole(block.contributions[member])),
-                number(f"{block.strengths[member] / MILLION:.6f}"),
+                number(f"{block.strengths[member] / MILLION:.6f}" if member in block.strengths else text.NONE),
             )
         )
     size, what = len(block.committee), "Approvals" if block.kind == REVERT else "Votes"

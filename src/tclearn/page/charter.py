@@ -7,7 +7,8 @@ import math
 from tclearn.coalition.draw import committee_size
 from tclearn.coalition.privacy import EXAMPLE, delta_text
 from tclearn.coalition.quorum import faulty_max, quorum
-from tclearn.coalition.terms import PrivacyTerms
+from tclearn.coalition.terms import DataIdTerms, PrivacyTerms, VaultTerms
+from tclearn.coalition.words import ALL
 from tclearn.page import text
 from tclearn.page.certificate import hyperparameter, hyperparameters
 from tclearn.page.facts import Facts
@@ -15,8 +16,12 @@ from tclearn.page.markup import Child, Html, el, join
 from tclearn.page.overview import rule_words
 from tclearn.page.tables import facts as listed
 from tclearn.page.tables import fold, heading, number, row, section, table
+from tclearn.protocols.tclearn.calls import ROTATE, Change
 
-_LEVELS = {"A": ": the model is open to everybody; the data never leaves its owner"}
+_LEVELS = {
+    "A": ": the model is open to everybody; the data never leaves its owner",
+    "B": ": the model lies in a vault, and who reads it is on the ledger; the data never leaves its owner",
+}
 _TURNS = {
     "lease": "in turn; a member that lets its time pass is skipped",
     "free": "whoever comes first; the first accepted candidate wins",
@@ -85,8 +90,8 @@ def _task(facts: Facts) -> list[tuple[Child, Child]]:
 
 
 def _decisions(facts: Facts) -> list[tuple[Child, Child]]:
-    charter, acceptance, schedule = facts.charter, facts.charter.acceptance, facts.charter.schedule
-    members = len(charter.members)
+    acceptance, schedule = facts.charter.acceptance, facts.charter.schedule
+    members = len(facts.members)
     size = committee_size(members)
     yes = quorum(size)
     words = rule_words(acceptance.rule, acceptance.lambda_ppm)
@@ -132,6 +137,7 @@ def _training(facts: Facts) -> list[tuple[Child, Child]]:
     return [
         *pairs,
         *_privacy(charter.privacy),
+        *_vault(charter.vault, charter.data_ids),
         ("Step search", _SEARCHES[charter.step_search]),
         ("May be changed", ", ".join(charter.governance.may_change) or "nothing"),
         ("May ask for a revert", join(reverts, ", ") if reverts else "any member"),
@@ -157,6 +163,18 @@ def _privacy(terms: PrivacyTerms | None) -> list[tuple[Child, Child]]:
     return [("Privacy", words)]
 
 
+def _vault(vault: VaultTerms | None, data_ids: DataIdTerms | None) -> list[tuple[Child, Child]]:
+    if vault is None or data_ids is None:
+        return []
+    words = "all versions" if vault.versions == ALL else "the newest version"
+    if vault.readers_of_all and vault.versions != ALL:
+        words += f" (all of them: {', '.join(vault.readers_of_all)})"
+    words += f"; {text.plural(vault.reads, 'reading')} each, {vault.reads_per_1000_samples} more for each 1,000 records"
+    words += "; handed out once a quorum has cosigned them" if vault.witnessed else ""
+    asked = f"by the supervisor, who does not see the records; {data_ids.per_day:,} a day for each member"
+    return [("Readings for own use", words), ("Data IDs", asked)]
+
+
 def _changes(facts: Facts) -> Html | None:
     rows = []
     for name in facts.state.changes():
@@ -164,7 +182,7 @@ def _changes(facts: Facts) -> Html | None:
         if asked is None:
             continue
         change = asked.change
-        what = f"revert to block {change.target}" if change.target is not None else hyperparameters(change.values or {})
+        what = _what(change)
         approvals = f"{len(asked.approvals)}: {', '.join(asked.approvals)}"
         rows.append(row(what, asked.asked_by, approvals, asked.status, number(asked.entry)))
     if not rows:
@@ -173,9 +191,19 @@ def _changes(facts: Facts) -> Html | None:
     return el("div", el("h3", "Changes asked for"), table(head, rows, caption="changes"))
 
 
+def _what(change: Change) -> str:
+    if change.target is not None:
+        return f"revert to block {change.target}"
+    if change.expelled is not None:
+        return f"expulsion of {change.expelled}"
+    if change.member is not None:
+        return f"{'other keys for' if change.kind == ROTATE else 'admission of'} {change.member.id}"
+    return hyperparameters(change.values or {})
+
+
 def _members(facts: Facts) -> Html:
     origins = {"os": "random", "seed": "from a printed seed"}
-    known = {member.id: member for member in facts.charter.members}
+    known = {member.id: member for member in facts.state.member_records}
     rows = [
         row(
             member.id,

@@ -53,6 +53,8 @@ class Facts:
         self.state = state
         self.charter: ResolvedCharter = state.charter
         self.members: tuple[MemberId, ...] = tuple(in_order(state.members))
+        self.everybody: tuple[MemberId, ...] = tuple(in_order({*state.members, *state.former}))
+        """The members, and those who were members once."""
         self.steps: list[Step] = history(state)
         self.blocks: list[ChainedBlock] = list(state.blocks())
         self.candidates: list[Candidate] = [state.candidate(number) for number in range(state.candidates)]
@@ -113,7 +115,7 @@ class Facts:
                     direct[member][candidate.height] = Local(value, result, True)
                 reference = Local(float(result.reference_performance), result, False)
                 later[member].setdefault(candidate.reference, reference)
-        known = {member: {**later[member], **direct[member]} for member in self.members}
+        known = {member: {**later[member], **direct[member]} for member in self.everybody}
         for chained in self.blocks:
             block = chained.block
             if block.kind == REVERT and block.reverts is not None:  # the same model as its target

@@ -50,8 +50,8 @@ class Tally:
 
 
 def tallies(facts: Facts) -> list[Tally]:
-    """Every member's part, in the order of the charter."""
-    votes: dict[MemberId, Counter[str]] = {member: Counter() for member in facts.members}
+    """Every member's part, and that of former ones."""
+    votes: dict[MemberId, Counter[str]] = {member: Counter() for member in facts.everybody}
     deviating: Counter[MemberId] = Counter()
     for step in facts.steps:
         if step.status == REVERTED:
@@ -69,7 +69,7 @@ def tallies(facts: Facts) -> list[Tally]:
     return [
         Tally(
             member=member,
-            records=facts.tip.block.contributions[member],
+            records=facts.tip.block.contributions.get(member, 0),
             blocks=contributed[member],
             offered=offered[member],
             votes=votes[member],
@@ -77,7 +77,7 @@ def tallies(facts: Facts) -> list[Tally]:
             general=general[member],
             endorsed=endorsed[member],
         )
-        for member in facts.members
+        for member in facts.everybody
     ]
 
 
@@ -111,7 +111,7 @@ def members(facts: Facts) -> Html:
 
 
 def _row(facts: Facts, tally: Tally, most: int) -> Html:
-    strength = facts.tip.block.strengths[tally.member] / MILLION
+    strength = facts.tip.block.strengths.get(tally.member)
     cells: list[Child] = [
         el("td", text.whole(tally.records), bar(tally.records / most), class_="num"),
         number(f"{tally.blocks} of {tally.offered}"),
@@ -122,14 +122,17 @@ def _row(facts: Facts, tally: Tally, most: int) -> Html:
         _blame(tally.deviating),
         number(tally.general),
         number(tally.endorsed),
-        number(f"{strength:.4f}"),
+        number(text.NONE if strength is None else f"{strength / MILLION:.4f}"),
     ]
     epsilon = facts.state.epsilon_ppm(tally.member)
     if epsilon is not None:
         cells.append(number(epsilon_text(epsilon)))
     if any(facts.local.values()):
         cells.append(_local(facts, tally.member))
-    return row(el("span", text.short(tally.member, 30), title=tally.member), *cells)
+    name: list[Child] = [el("span", text.short(tally.member, 30), title=tally.member)]
+    if tally.member not in facts.members:
+        name.append(el("small", " has left"))
+    return row(el("span", name), *cells)
 
 
 def _budget(terms: PrivacyTerms) -> str:

@@ -56,7 +56,7 @@ def _sentence(facts: Facts) -> list[Child]:
 
 
 def _simulated(facts: Facts, summary: Summary) -> Html | None:
-    seeded = in_order(member.id for member in facts.charter.members if member.origin == "seed")
+    seeded = in_order(member.id for member in facts.state.member_records if member.origin == "seed")
     if not seeded:
         return None
     everybody = len(seeded) == len(facts.members)
@@ -147,6 +147,8 @@ def _record(facts: Facts, summary: Summary) -> Html:
         covers = "all" if tail == 0 else f"the first {text.whole(cosigned.head.size)}"
         when = f"{text.moment(cosigned.head.time_ms)}, over {covers} of the {text.whole(summary.entries)} entries"
         many = f"{len(cosigned.members)} of {members} members ({head_quorum(members)} are needed)"
+        if facts.state.member_records != facts.charter.members:
+            many = f"a quorum of the members at that time, {len(cosigned.members)} of them"
         head = [
             f"{when}, by {many}: ",
             join((el("span", member, class_="who") for member in in_order(cosigned.members)), ", "),

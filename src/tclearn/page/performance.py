@@ -152,7 +152,7 @@ def _caption(facts: Facts, series: _Series) -> list[Child]:
 
 
 def _numbers(facts: Facts, series: _Series) -> Html:
-    members = [member for member in facts.members if series[member]]
+    members = [member for member in facts.everybody if series[member]]
     head = ["block", "from", "G", *(heading(f"L, {member}", "num") for member in members)]
     head[2] = heading("G", "num")
     rows = []

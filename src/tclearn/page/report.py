@@ -14,6 +14,7 @@ from tclearn.page.markup import Html, el
 from tclearn.page.members import members
 from tclearn.page.overview import overview
 from tclearn.page.performance import performance
+from tclearn.page.readings import readings
 from tclearn.page.rejections import rejections
 from tclearn.page.strength import strength
 from tclearn.page.summary import Summary
@@ -28,6 +29,7 @@ _PARTS = {
     "strength": "Strengths",
     "rejections": "Not accepted",
     "members": "Members",
+    "readings": "Readings",
     "chain": "Chain",
     "charter": "Charter",
 }
@@ -44,6 +46,8 @@ def render(state: State, summary: Summary) -> str:
         summary: what the state does not know.
     """
     facts = Facts(state)
+    read = readings(facts)
+    parts = {name: title for name, title in _PARTS.items() if name != "readings" or read is not None}
     style, script = _asset("report.css"), _asset("report.js")
     policy = (
         f"default-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -62,7 +66,7 @@ def render(state: State, summary: Summary) -> str:
     body = el(
         "body",
         overview(facts, summary),
-        el("nav", [el("a", title, href=f"#{name}") for name, title in _PARTS.items()], aria_label="Parts"),
+        el("nav", [el("a", title, href=f"#{name}") for name, title in parts.items()], aria_label="Parts"),
         el(
             "main",
             performance(facts),
@@ -70,6 +74,7 @@ def render(state: State, summary: Summary) -> str:
             strength(facts),
             rejections(facts),
             members(facts),
+            read,
             chain(facts, summary),
             charter(facts),
         ),

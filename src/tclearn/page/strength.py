@@ -40,15 +40,18 @@ def strength(facts: Facts) -> Html:
 
 
 def _lines(facts: Facts, first: int) -> Iterator[Line]:
-    few = len(facts.members) <= COLOURS
+    few = len(facts.everybody) <= COLOURS
     final = facts.tip.block.strengths
-    strongest = sorted(facts.members, key=lambda member: (-final[member], member))[:_STRONGEST]
+    strongest = sorted(facts.everybody, key=lambda member: (-final.get(member, 0), member))[:_STRONGEST]
     # Strong members first: they are drawn on top.
-    for member in facts.members if few else [*strongest, *(m for m in facts.members if m not in strongest)]:
-        place = facts.members.index(member) if few else strongest.index(member) if member in strongest else None
+    for member in facts.everybody if few else [*strongest, *(m for m in facts.everybody if m not in strongest)]:
+        place = facts.everybody.index(member) if few else strongest.index(member) if member in strongest else None
+        points = tuple(point for point in _points(facts, member, place is not None) if point.x >= first)
+        if not points:
+            continue  # it has left before
         yield Line(
             name=member,
-            points=tuple(_points(facts, member, place is not None))[first:],
+            points=points,
             style="rest" if place is None else place,
             labelled=place is not None,
         )
@@ -58,6 +61,8 @@ def _points(facts: Facts, member: MemberId, dots: bool) -> Iterator[Point]:
     before = 0
     for chained in facts.blocks:
         block = chained.block
+        if member not in block.strengths:
+            continue  # it was no member
         value, own = block.strengths[member] / MILLION, block.contributions[member]
         # Every strength moves with every block; a dot is where the member itself moved it.
         title = f"{member} after block {block.index}: S = {value:.4f}, {text.plural(own, 'record')}"
@@ -93,11 +98,14 @@ def _caption(first: int) -> str:
 
 
 def _numbers(facts: Facts) -> Html:
-    head: Sequence[Html | str] = ["block", "from", *(heading(member, "num") for member in facts.members)]
+    head: Sequence[Html | str] = ["block", "from", *(heading(member, "num") for member in facts.everybody)]
     rows = []
     for chained in facts.blocks:
         block = chained.block
-        strengths = [block.strengths[member] for member in facts.members]
-        cells = [number(f"{strength / MILLION:.4f}", f"{strength} millionths") for strength in strengths]
+        strengths = [block.strengths.get(member) for member in facts.everybody]
+        cells = [
+            number(text.NONE) if strength is None else number(f"{strength / MILLION:.4f}", f"{strength} millionths")
+            for strength in strengths
+        ]
         rows.append(row(link(block.index, f"#block-{block.index}"), el("td", block.contributor or text.NONE), *cells))
     return table(head, rows, caption="strength by block and member", css="numbers")

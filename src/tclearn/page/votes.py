@@ -47,7 +47,7 @@ def votes(facts: Facts) -> Html:
     if not facts.steps:
         return section("votes", title, el("p", "No candidate has been offered yet.", class_="quiet"))
     head: list[Child] = ["block", "from", heading("on G", "num"), heading("yes", "num"), "outcome"]
-    head += [heading(el("span", text.short(member)), "upright", member) for member in facts.members]
+    head += [heading(el("span", text.short(member)), "upright", member) for member in facts.everybody]
     rows = [_row(facts, step) for step in facts.steps]
     legend = [el("li", el("span", _GLYPHS[vote], class_=f"vote {css}"), words) for css, vote, words in _LEGEND]
     legend.append(el("li", el("span", "●", class_="vote own"), "its own candidate"))
@@ -75,9 +75,9 @@ def _row(facts: Facts, step: Step) -> Html:
     known = {ballot.member: ballot for ballot in step.ballots}
     if step.status == REFUSED or not known:
         why = step.reason if step.status not in OPEN else "not tested yet"
-        votes_cast = [el("td", why, colspan=len(facts.members), class_="why")]
+        votes_cast = [el("td", why, colspan=len(facts.everybody), class_="why")]
     else:
-        votes_cast = [_cell(step, member, known.get(member)) for member in facts.members]
+        votes_cast = [_cell(step, member, known.get(member)) for member in facts.everybody]
     outcome = "revert" if step.status == REVERTED else step.status
     undone = step.block is not None and step.status != REVERTED and step.block not in facts.present
     words = f"{outcome}, undone" if undone else outcome

@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from typing import Any, Final, Self
 
 from tclearn.errors import AgentError, Code, StorageError, UsageError
-from tclearn.files import make_folder, write_whole
+from tclearn.files import is_folder, is_there, make_folder, write_whole
 from tclearn.ledger.engines.sqlite_file import lock
 from tclearn.reproduce.outcome import Outcome
 
@@ -135,9 +135,9 @@ def check(path: Path) -> None:
     Raises:
         UsageError: it is a file, or holds something else.
     """
-    if path.exists() and not path.is_dir():
+    if is_there(path) and not is_folder(path):
         raise UsageError(Code.USAGE, f"{path} is a file", expected="a directory, or a name that is free")
-    names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    names = {entry.name for entry in path.iterdir()} if is_folder(path) else set()
     if names and not names & {SETTINGS, _LOCK}:
         raise UsageError(
             Code.USAGE,

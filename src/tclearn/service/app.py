@@ -21,13 +21,17 @@ from tclearn.encoding import Digest, MemberId
 from tclearn.errors import AgentError, Code, MessageError, StorageError, TCLearnError, UnreachableError, UsageError
 from tclearn.limits import TRANSACTION_BYTES_MAX
 from tclearn.service.events import Announcer
+from tclearn.service.id_desk import IdDesk
 from tclearn.service.office import Office
-from tclearn.service.peers import MEMBER
+from tclearn.service.peers import FORMER, MEMBER, Standing
+from tclearn.service.refused import RefusedRequests
 from tclearn.service.turnstile import RETRY_AFTER_S, Turnstile
 from tclearn.service.wire import encode_error, encode_page
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
+
+    from tclearn.service.vault import VaultDesk
 
 CBOR: Final = "application/cbor"
 COSE: Final = "application/cose"
@@ -36,6 +40,8 @@ DER: Final = "application/pkix-cert"
 _NAME: Final = "^[0-9a-f]{64}$"
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,15})-")
 _PIECE: Final = 1 << 20
+_SIGNED: Final = frozenset({"/v1/ledger/transactions", "/v1/vault/deliveries", "/v1/data-ids"})
+"""What takes signed requests."""
 # FastAPI measures each request, and sends it elsewhere where the environment says so: nothing of this leaves us.
 _SILENT: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
@@ -44,6 +50,7 @@ _STATUS: Final = {
     Code.TOO_LARGE: 413,
     Code.OBJECT_MISSING: 404,
     Code.UNKNOWN_SIGNER: 403,
+    Code.FORMER_MEMBER: 403,
     Code.REFUSED: 403,
     Code.SEQUENCE: 409,
     Code.RECORD_EXTENSION: 409,
@@ -53,7 +60,8 @@ _STATUS: Final = {
 }
 
 
-def _taking(media: str) -> dict[str, Any]:
+def taking(media: str) -> dict[str, Any]:
+    """OpenAPI of a request's body that is bytes of this type."""
     return {"requestBody": {"required": True, "content": {media: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
@@ -98,12 +106,18 @@ class Desk:
         turnstile: counts requests.
         announcer: tells when the log has grown.
         certificate: the service's root certificate, DER.
+        ids: computes data IDs; ``None``: at level A.
+        vault: hands out models; ``None``: at level A.
+        refused: notes signed requests that are refused; ``None``: at level A.
     """
 
     office: Office
     turnstile: Turnstile
     announcer: Announcer
     certificate: bytes
+    ids: IdDesk | None = None
+    vault: VaultDesk | None = None
+    refused: RefusedRequests | None = None
     _uploading: set[MemberId] = field(default_factory=set, repr=False)
 
     @contextmanager
@@ -135,17 +149,41 @@ async def _desk(request: Request) -> Desk:
 
 async def _asking(request: Request) -> MemberId:
     member: MemberId | None = request.scope.get(MEMBER)
+    former: Standing | None = request.scope.get(FORMER)
+    if former is not None:
+        raise _no_member(former)
     if member is None:
         raise MessageError(
             Code.UNKNOWN_SIGNER,
             "a certificate of nobody in this coalition",
             expected="a certificate under the root of a member",
-            remedy="a member that was expelled, or has new keys, has none",
         )
     return member
 
 
-async def _admitted(request: Request) -> None:
+def _no_member(former: Standing) -> MessageError:
+    if former.member_still:
+        return MessageError(
+            Code.FORMER_MEMBER,
+            f"{former.member} has other keys now",
+            expected=f"the keys that {former.member} has taken, or was admitted with",
+            remedy="start again with the new .key file; if you have made none, somebody else has: tell the others",
+        )
+    return MessageError(
+        Code.FORMER_MEMBER,
+        f"{former.member} is not a member any more",
+        expected="a certificate under the root of a member",
+        remedy="your copy of the ledger may show who has approved it; members can admit you again, with new keys",
+    )
+
+
+async def admitted(request: Request) -> None:
+    """Count a request of a member; what every path depends on.
+
+    Raises:
+        MessageError: nobody's.
+        UnreachableError: the member has asked too often.
+    """
     (await _desk(request)).turnstile.admit(await _asking(request))
 
 
@@ -154,7 +192,7 @@ Asking = Annotated[MemberId, Depends(_asking)]
 Name = Annotated[str, Path(pattern=_NAME, description="BLAKE3-256 of the object, 64 hexadecimal digits")]
 Index = Annotated[int, Query(ge=0, lt=1 << 62)]
 Range = Annotated[str | None, Header(description="bytes=N- for what follows the first N bytes; others are ignored")]
-router = APIRouter(prefix="/v1", dependencies=[Depends(_admitted)])
+router = APIRouter(prefix="/v1", dependencies=[Depends(admitted)])
 
 
 @router.get("/health")
@@ -177,7 +215,13 @@ def certificate(desk: AtDesk) -> Response:
 
 @router.get("/data-key", response_class=Response, responses={200: {"content": {OBJECT: {}}}})
 def data_key(desk: AtDesk) -> Response:
-    """The key of the data IDs, 32 bytes: at level A every member has it."""
+    """The key of the data IDs, 32 bytes: at level A every member has it, at other levels none."""
+    if desk.office.coalition.charter.data_ids is not None:
+        raise MessageError(
+            Code.REFUSED,
+            "the key of the data IDs, at a level where only the service has it",
+            expected="requests for data IDs, POST /v1/data-ids",
+        )
     return Response(desk.office.coalition.data_key(), media_type=OBJECT)
 
 
@@ -187,10 +231,16 @@ def entries(desk: AtDesk, start: Index = 0) -> Response:
     return Response(encode_page(desk.office.page(start)), media_type=CBOR)
 
 
-@router.post("/ledger/transactions", openapi_extra=_taking(COSE))
+@router.get("/ledger/receipts/{index}", response_class=Response, responses={200: {"content": {COSE: {}}}})
+def receipt(desk: AtDesk, index: Annotated[int, Path(ge=0, lt=1 << 62)], size: Index) -> Response:
+    """The log's COSE receipt (RFC 9942) that an entry is among the first ``size``."""
+    return Response(desk.office.receipt(index, size), media_type=COSE)
+
+
+@router.post("/ledger/transactions", openapi_extra=taking(COSE))
 async def transactions(desk: AtDesk, member: Asking, request: Request) -> Logged:
     """Hand in a signed transaction."""
-    raw = await _body(request, TRANSACTION_BYTES_MAX)
+    raw = await body_of(request, TRANSACTION_BYTES_MAX)
     logged, outcome = await run_in_threadpool(desk.office.submit, raw, member)
     return Logged(id=logged.hex(), index=outcome.index, code=outcome.code, reason=outcome.reason)
 
@@ -201,7 +251,7 @@ async def events(desk: AtDesk, member: Asking, size: Index = 0) -> StreamingResp
     return StreamingResponse(desk.announcer.told(member, size), media_type="text/event-stream")
 
 
-@router.put("/objects/{name}", status_code=204, response_class=Response, openapi_extra=_taking(OBJECT))
+@router.put("/objects/{name}", status_code=204, response_class=Response, openapi_extra=taking(OBJECT))
 async def put_object(desk: AtDesk, member: Asking, name: Name, request: Request) -> Response:
     """Keep the model of a candidate that the asking member has announced."""
     wanted = Digest(bytes.fromhex(name))
@@ -213,7 +263,7 @@ async def put_object(desk: AtDesk, member: Asking, name: Name, request: Request)
             remedy="propose first; what is announced lapses at its deadline",
         )
     with desk.one_upload(member):
-        data = await _body(request, desk.office.object_bytes_max)
+        data = await body_of(request, desk.office.object_bytes_max)
         await run_in_threadpool(desk.office.put, wanted, data)
     return Response(status_code=204)
 
@@ -225,11 +275,22 @@ async def put_object(desk: AtDesk, member: Asking, name: Name, request: Request)
 )
 def get_object(desk: AtDesk, name: Name, range: Range = None) -> Response:  # noqa: A002 - the header's name
     """A model, from a byte on where the request has ``Range: bytes=N-``."""
+    if desk.vault is not None:
+        raise MessageError(
+            Code.REFUSED,
+            "a model without an access to it, at a level where the ledger says who reads",
+            expected="an access on the ledger, then POST /v1/vault/deliveries",
+        )
     return _object(desk.office, Digest(bytes.fromhex(name)), _RANGE.fullmatch(range or ""))
 
 
-def application(desk: Desk) -> FastAPI:
-    """The ASGI application."""
+def application(desk: Desk, *routers: APIRouter) -> FastAPI:
+    """The ASGI application.
+
+    Args:
+        desk: what it works with.
+        routers: further paths, besides those of this file.
+    """
     app = FastAPI(
         title="TCLearn",
         version="1",
@@ -240,7 +301,8 @@ def application(desk: Desk) -> FastAPI:
         responses={status: {"model": Refusal} for status in (400, 403, 404, 405, 409, 413, 416, 422, 429, 500, 503)},
     )
     app.state.desk = desk
-    app.include_router(router)
+    for each in (router, *routers):
+        app.include_router(each)
     app.add_exception_handler(TCLearnError, _refused)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _malformed)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _unknown)  # type: ignore[arg-type]
@@ -249,7 +311,12 @@ def application(desk: Desk) -> FastAPI:
     return app
 
 
-async def _body(request: Request, size_max: int) -> bytes:
+async def body_of(request: Request, size_max: int) -> bytes:
+    """A request's body.
+
+    Raises:
+        MessageError: larger than ``size_max`` bytes.
+    """
     data = bytearray()
     async for piece in request.stream():
         data += piece
@@ -270,10 +337,10 @@ def _object(office: Office, name: Digest, asked: re.Match[str] | None) -> Respon
     headers = {"content-length": str(size - start), "accept-ranges": "bytes"}
     if asked:
         headers["content-range"] = f"bytes {start}-{size - 1}/{size}"
-    return _Streamed(stream, status_code=206 if asked else 200, media_type=OBJECT, headers=headers)
+    return Streamed(stream, status_code=206 if asked else 200, media_type=OBJECT, headers=headers)
 
 
-class _Streamed(StreamingResponse):
+class Streamed(StreamingResponse):
     """What is left of a stream, which is closed whether the other end has taken all of it or not."""
 
     def __init__(self, stream: BinaryIO, **arguments: Any) -> None:
@@ -281,15 +348,22 @@ class _Streamed(StreamingResponse):
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ``Response.__call__``."""
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._stream.close()
 
 
-def _refused(_: Request, error: TCLearnError) -> JSONResponse:
+def _refused(request: Request, error: TCLearnError) -> JSONResponse:
+    desk, member = request.app.state.desk, request.scope.get(MEMBER)
+    signed = isinstance(error, MessageError) and request.url.path in _SIGNED
+    if signed and desk.refused is not None and member is not None:
+        desk.refused.note(member, request.url.path, error)
     status = _STATUS.get(error.code, 503 if isinstance(error, StorageError) else 400)
-    again = {"retry-after": str(RETRY_AFTER_S)} if status in (429, 503) else None
+    again = {"retry-after": str(RETRY_AFTER_S)} if status in (429, 503) else {}
+    if error.code is Code.FORMER_MEMBER:
+        again["connection"] = "close"
     return JSONResponse({"error": encode_error(error)}, status, headers=again)
 
 

@@ -17,9 +17,10 @@ from tclearn.agents.loop import Role
 from tclearn.agents.site import Site
 from tclearn.encoding import Digest
 from tclearn.ledger import Call, Contract, Duty, Ledger
+from tclearn.protocols.tclearn.agent import pass_on
 from tclearn.protocols.tclearn.state import State
 
-_PAUSE_S: Final = {"propose": 60.0, "test": 1.0}
+_PAUSE_S: Final = {"propose": 60.0, "test": 1.0, "delivered": 1.0}
 """Kinds of duties that take long, and when each is tried again that has come to nothing: no new data, no model yet."""
 
 
@@ -36,14 +37,22 @@ class Computing:
 
     Args:
         make: makes the role. Proposing has one of its own, since what a role remembers is not made for two threads;
-            of the other duties only testing uses the models that it remembers.
+            of the other duties only testing uses the models that it remembers. Fetching (``delivered``) takes as long
+            as the network does.
         woken: called from a thread when it is done.
         clock: seconds, from any beginning.
+        offers: whether to train at all; else the member passes its turns on.
     """
 
     def __init__(
-        self, make: Callable[[], Role[State]], woken: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self,
+        make: Callable[[], Role[State]],
+        woken: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        offers: bool = True,
     ) -> None:
+        self._offers = offers
         self._make = make
         self._woken = woken
         self._role = make()
@@ -68,6 +77,8 @@ class Computing:
         Raises:
             TCLearnError: what the computation raised.
         """
+        if duty.kind == "propose" and not self._offers:
+            return pass_on(ledger.state(), site.member)
         if duty.kind not in _PAUSE_S:
             return self._role.perform(duty, ledger, site)
         running = self._running.get(duty.kind)
@@ -85,7 +96,7 @@ class Computing:
         if nothing == duty.id and self._clock() < until_s:
             return None
         begun = self._running[duty.kind] = _Computation(duty.id)
-        role = self._role if duty.kind == "test" else self._for_proposing(ledger.state().tip)
+        role = self._for_proposing(ledger.state().tip) if duty.kind == "propose" else self._role
         threading.Thread(
             target=self._compute, args=(begun, role, duty, ledger, site), name=duty.kind, daemon=True
         ).start()

@@ -18,11 +18,11 @@ class Door:
     """Makes a protocol for each connection that comes in, and hands it on when the handshake is done.
 
     Args:
-        context: the service's end of TLS.
+        context: gives the service's end of TLS, for each handshake anew: members come and go.
         inside: makes the protocol that then goes on.
     """
 
-    def __init__(self, context: ssl.SSLContext, inside: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, context: Callable[[], ssl.SSLContext], inside: Callable[[], asyncio.Protocol]) -> None:
         self._context = context
         self._inside = inside
         self._waiting: dict[_Arrival, None] = {}
@@ -43,7 +43,7 @@ class Door:
     async def _handshake(self, arrival: _Arrival, transport: asyncio.Transport) -> None:
         try:
             secured = await asyncio.get_running_loop().start_tls(
-                transport, arrival, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS_MAX
+                transport, arrival, self._context(), server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS_MAX
             )
         except OSError:  # ssl.SSLError and TimeoutError are among them; the transport is closed
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,8 +20,10 @@ from tclearn.agents.outbox import FileOutbox
 from tclearn.agents.site import Site
 from tclearn.coalition.digest_text import format_digest
 from tclearn.coalition.resolved import ResolvedCharter
-from tclearn.directory.coalition import CHARTER, DATA_KEY, LEDGER, NOTE, OBJECTS
+from tclearn.coalition.terms import MemberRecord
+from tclearn.directory.coalition import CHARTER, DATA_KEY, LEDGER, NOTE, OBJECTS, kept_charter
 from tclearn.directory.reading import read_file
+from tclearn.directory.vault import own_vault
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, MessageError, UsageError, VerificationError
 from tclearn.files import make_folder, write_whole
@@ -32,6 +34,7 @@ from tclearn.identity.member_keys import MemberKeys
 from tclearn.identity.tls import check_service_root, identity_of_member
 from tclearn.learning.trainer import Trainer
 from tclearn.ledger.engines.copy import LedgerCopy
+from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.engines.follower import Follower, Fork
 from tclearn.limits import CHARTER_BYTES_MAX, KEY_FILE_BYTES_MAX
 from tclearn.protocols.tclearn import contract
@@ -40,7 +43,9 @@ from tclearn.protocols.tclearn.state import State
 from tclearn.service.computing import Computing
 from tclearn.service.remote import Connection, RemoteLog, RemoteStore
 from tclearn.service.tls import client_context, stranger_context
+from tclearn.service.vault_store import VaultStore
 from tclearn.service.work import Work
+from tclearn.store import Store
 from tclearn.store.filesystem import FilesystemStore
 
 SERVICE: Final = "service.pem"
@@ -117,21 +122,22 @@ class MemberHome:
 
         Raises:
             VerificationError: the service shows another charter, or a certificate that the charter does not name.
-            UsageError: the charter has no such member, or has it with other keys.
-            UnreachableError: no answer.
+            UsageError: the coalition has no such member, or has it with other keys.
+            MessageError: it is a member no longer, or has other keys now.
+            UnreachableError: no answer; or the service does not know the member, which perhaps is not admitted yet.
         """
         agreed, service = _introduction(url, charter, oneself, now)
-        _check_member(agreed, oneself)
         home = cls(path, agreed, service, url, oneself)
-        with home.connection(now) as connection:
-            key = connection.get("/v1/data-key", size_max=_DATA_KEY_BYTES)
-        if len(key) != _DATA_KEY_BYTES:
-            raise MessageError(Code.KEY_FILE, f"the service sent a data key of {len(key)} bytes", expected="32")
+        if not _named(agreed.members, oneself):  # then it was admitted later, or has other keys: the log says so
+            make_folder(path)
+            with home.copy() as copy, home.connection(now) as connection:
+                _check_member(agreed, home._caught_up(connection, copy), oneself)
         make_folder(path)
-        write_whole(path / DATA_KEY, key.hex().encode() + b"\n", mode=_SECRET)
+        if agreed.data_ids is None:  # else nobody but the supervisor has it
+            write_whole(path / DATA_KEY, home._fetched_data_key(now).hex().encode() + b"\n", mode=_SECRET)
         write_whole(path / SERVICE, service.public_bytes(Encoding.PEM))
         write_whole(path / ADDRESS, url.encode() + b"\n")
-        with home._copy():
+        with home.copy():
             pass
         write_whole(path / CHARTER, agreed.encode())  # last: a directory with a charter is complete
         return home
@@ -144,17 +150,20 @@ class MemberHome:
             UnreachableError: it has made none there.
             StorageError: a file cannot be read.
             MessageError: a file is damaged.
+            UsageError: the keys are not those of a member, as far as is known here.
         """
         remedy = "run `tclearn join` first"
-        agreed = ResolvedCharter.from_bytes(read_file(path / CHARTER, CHARTER_BYTES_MAX, remedy))
+        agreed = kept_charter(path, remedy)
         pem = read_file(path / SERVICE, KEY_FILE_BYTES_MAX, remedy)
         url = read_file(path / ADDRESS, KEY_FILE_BYTES_MAX, remedy).decode(errors="replace").strip()
         try:
             service = x509.load_pem_x509_certificate(pem)
         except ValueError:
             raise MessageError(Code.CERTIFICATE, f"{path / SERVICE} is no certificate", remedy=remedy) from None
-        _check_member(agreed, oneself)
-        return cls(path, agreed, service, url, oneself)
+        home = cls(path, agreed, service, url, oneself)
+        if not _named(agreed.members, oneself):
+            _check_member(agreed, home._records(), oneself)
+        return home
 
     @contextmanager
     def connection(self, now: datetime) -> Iterator[Connection]:
@@ -176,6 +185,7 @@ class MemberHome:
         say: Callable[[str], None],
         on_state: Callable[[State], None] = lambda _: None,
         finished: Callable[[State], bool] = lambda _: False,
+        offers: bool = True,
     ) -> Iterator[Work]:
         """The member's agent, ready to run.
 
@@ -186,12 +196,13 @@ class MemberHome:
             say: is told in a line what goes wrong and what goes on.
             on_state: is given the state whenever it has changed.
             finished: whether nothing more is to come; the work then ends.
+            offers: whether to train in one's turn; else it is passed on.
 
         Raises:
             StorageError: another process of this member runs here, or a file is damaged.
         """
         with ExitStack() as open_now:
-            copy = open_now.enter_context(self._copy())
+            copy = open_now.enter_context(self.copy())
             connection = open_now.enter_context(self.connection(now))
             rules = contract(self.charter)
             ledger: Follower[State] = Follower(
@@ -200,7 +211,7 @@ class MemberHome:
                 self.charter_log_key,
                 RemoteLog(connection),
                 clock,
-                on_fork=self._keep_fork,
+                on_fork=self.keep_fork,
                 kept=copy,
             )
             outbox = open_now.enter_context(FileOutbox(self.path / OUTBOX))
@@ -209,17 +220,47 @@ class MemberHome:
                 member=self.oneself.member,
                 coalition=self.charter.digest,
                 signer=signer,
-                store=RemoteStore(connection, FilesystemStore(self.path / OBJECTS)),
-                drafts=FilesystemStore(self.path / DRAFTS),
+                store=self.store(connection, ledger, clock),
+                drafts=self.kept(DRAFTS),
                 trainer=trainer,
                 outbox=outbox,
                 clock_ms=clock,
-                secret=signer.derive("site"),
+                secret=self.oneself.keys.derive("site"),
+                earlier=self.oneself.keys.earlier,
             )
             news = threading.Event()
-            computing = Computing(lambda: Participant(rules), news.set)
+            computing = Computing(lambda: Participant(rules), news.set, offers=offers)
             agent = Agent(computing, ledger, site)
             yield Work(agent, computing, ledger, connection, news, say, on_state, finished)
+
+    def store(self, connection: Connection, ledger: Follower[State], clock: Callable[[], int]) -> Store:
+        """The coalition's store: models come from the service, and stay here.
+
+        Args:
+            connection: to the service.
+            ledger: the member's copy of the log; at level B it says what may be read.
+            clock: milliseconds since 1970.
+
+        Raises:
+            StorageError: what was kept before is damaged.
+        """
+        if self.charter.vault is None:
+            return RemoteStore(connection, self.kept(OBJECTS))
+        signer = self.oneself.keys.signer
+        return VaultStore(connection, self.kept(OBJECTS), ledger, self.oneself.member, signer, clock)
+
+    def kept(self, folder: str) -> Store:
+        """A store on the member's own disk; at level B sealed under its key.
+
+        Args:
+            folder: ``OBJECTS`` (what was fetched) or ``DRAFTS`` (candidates that nobody may see yet).
+
+        Raises:
+            StorageError: it is damaged.
+        """
+        if self.charter.vault is None:
+            return FilesystemStore(self.path / folder)
+        return own_vault(self.path / folder, self.oneself.keys.derive("vault"))
 
     def data_key(self) -> bytes:
         """The key of the data IDs, 32 bytes.
@@ -237,15 +278,49 @@ class MemberHome:
             raise MessageError(Code.KEY_FILE, f"{self.path / DATA_KEY} is no key", remedy="run `tclearn join` again")
         return key
 
+    def _fetched_data_key(self, now: datetime) -> bytes:
+        with self.connection(now) as connection:
+            key = connection.get("/v1/data-key", size_max=_DATA_KEY_BYTES)
+        if len(key) != _DATA_KEY_BYTES:
+            raise MessageError(Code.KEY_FILE, f"the service sent a data key of {len(key)} bytes", expected="32")
+        return key
+
+    def _caught_up(self, connection: Connection, copy: LedgerCopy[State]) -> Sequence[MemberRecord]:
+        ledger: Follower[State] = Follower(
+            contract(self.charter),
+            self.charter.digest,
+            self.charter_log_key,
+            RemoteLog(connection),
+            lambda: 0,
+            on_fork=self.keep_fork,
+            kept=copy,
+        )
+        while ledger.pull():
+            pass
+        return ledger.state().member_records
+
+    def _records(self) -> Sequence[MemberRecord]:
+        rules = contract(self.charter)
+        with EmbeddedLedger(
+            self.path / LEDGER, rules, self.charter.digest, clock=lambda: 0, create=False, read_only=True
+        ) as ledger:
+            return ledger.state().member_records
+
     @property
     def charter_log_key(self) -> PublicKey:
         """The key that signs the log's heads."""
         return PublicKey(self.charter.log_key)
 
-    def _copy(self) -> LedgerCopy[State]:
+    def copy(self) -> LedgerCopy[State]:
+        """The member's copy of the log, open for writing.
+
+        Raises:
+            StorageError: ``LEDGER_LOCKED``, the member's agent runs; or it is damaged.
+        """
         return LedgerCopy(self.path / LEDGER, self.path / NOTE, contract(self.charter), self.charter.digest)
 
-    def _keep_fork(self, fork: Fork) -> None:
+    def keep_fork(self, fork: Fork) -> None:
+        """Keep what proves that the log has shown two histories."""
         data = fork.evidence(self.charter.encode())
         make_folder(self.path / FORKS)
         write_whole(self.path / FORKS / f"{blake3(data).hexdigest()[:16]}.evidence", data)
@@ -278,17 +353,22 @@ def _introduction(
     return agreed, service
 
 
-def _check_member(charter: ResolvedCharter, oneself: Oneself) -> None:
-    known = {member.id: member for member in charter.members}.get(oneself.member)
-    if (
-        known is None
-        or known.key != oneself.keys.signer.public
-        or known.certificate != certificate_digest(oneself.root)
-    ):
-        what = "has no member" if known is None else "has other keys for"
+def _named(members: Sequence[MemberRecord], oneself: Oneself) -> bool:
+    known = next((member for member in members if member.id == oneself.member), None)
+    if known is None:
+        return False
+    if known.key in {each.public for each in oneself.keys.earlier}:
+        return True  # rotated since: whether that is in force, the service will say
+    return known.key == oneself.keys.signer.public and known.certificate == certificate_digest(oneself.root)
+
+
+def _check_member(charter: ResolvedCharter, members: Sequence[MemberRecord], oneself: Oneself) -> None:
+    if not _named(members, oneself):
+        known = any(member.id == oneself.member for member in members)
         raise UsageError(
             Code.CHARTER_MEMBER,
-            f"the charter of {charter.name} {what} {oneself.member}",
-            expected=", ".join(member.id for member in charter.members),
-            remedy="name the .key file that belongs to this coalition",
+            f"{charter.name} {'has other keys for' if known else 'has no member'} {oneself.member}",
+            expected=", ".join(member.id for member in members),
+            remedy="name the .key file that belongs to this coalition; with other keys run `tclearn join` again, once "
+            "`tclearn coalition admit` of their .pem file was approved",
         )

@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 
 from blake3 import blake3
 
-from tclearn.coalition.acceptance import wanted
-from tclearn.coalition.evidence import HIDDEN
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, MessageError
-from tclearn.identity import PublicKey, Signer
+from tclearn.identity import Signer
 from tclearn.ledger import Transaction
-from tclearn.ledger.checkpoint import sign
+from tclearn.ledger.checkpoint import origin, sign
 from tclearn.ledger.contract import Outcome
+from tclearn.ledger.cose_receipt import sign as sign_receipt
 from tclearn.ledger.engines.follower import Page
-from tclearn.limits import HIDDEN_PART_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX
-from tclearn.protocols.tclearn.agent import file_bytes_max
+from tclearn.limits import PAGE_BYTES_MAX, PAGE_ENTRIES_MAX
+from tclearn.protocols.tclearn.agent import object_bytes_max
 
 _PAGE_ROOM = 1 << 16
 _NOTES_KEPT = 64
@@ -41,9 +40,6 @@ class Office:
     _notes: dict[int, bytes] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def __post_init__(self) -> None:
-        self._members = {PublicKey(member.key): member.id for member in self.coalition.charter.members}
-
     def submit(self, raw: bytes, member: MemberId) -> tuple[Digest, Outcome]:
         """Log a transaction that a member hands in over its own connection.
 
@@ -56,7 +52,7 @@ class Office:
         """
         transaction = Transaction.parse(raw)
         ledger = self.coalition.ledger
-        signer = self._members.get(transaction.signer)
+        signer = self.coalition.state.member_of(transaction.signer)
         if signer != member:
             raise MessageError(
                 Code.UNKNOWN_SIGNER,
@@ -95,6 +91,21 @@ class Office:
             entries.append((data, item.results))
         return Page(entries, self.note(start + len(entries)))
 
+    def receipt(self, index: int, size: int) -> bytes:
+        """The log's receipt that an entry is among the first ``size``.
+
+        Raises:
+            MessageError: the log is shorter, or the entry is not among those.
+        """
+        ledger = self.coalition.ledger
+        if not index < size <= len(ledger):
+            raise MessageError(
+                Code.RECORD_EXTENSION, f"a receipt of entry {index} in {size} was asked for, the log has {len(ledger)}"
+            )
+        _, path = ledger.inclusion(index, size)
+        log, root = origin(self.coalition.charter.digest), ledger.head(size).root
+        return sign_receipt(self.log_key, log, root, size, index, path).encode()
+
     def expects(self, member: MemberId, name: Digest) -> bool:
         """Whether the coalition waits for this object from this member.
 
@@ -107,8 +118,7 @@ class Office:
     @property
     def object_bytes_max(self) -> int:
         """The largest object that is taken in: no model of this charter has a larger file, and no hidden part."""
-        parts = HIDDEN_PART_BYTES_MAX if HIDDEN in wanted(self.coalition.contract.rule) else 0
-        return max(parts, file_bytes_max(self.coalition.charter.model))
+        return object_bytes_max(self.coalition.contract)
 
     def put(self, name: Digest, data: bytes) -> None:
         """Keep an object.

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from cryptography import x509
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from tclearn.encoding import MemberId
 from tclearn.identity.tls import issued_by
-from tclearn.limits import BODY_QUIET_SECONDS_MAX, HEAD_SECONDS_MAX, STALLED_SECONDS_MAX
+from tclearn.limits import BODY_QUIET_SECONDS_MAX, HEAD_SECONDS_MAX, PARTING_SECONDS_MAX, STALLED_SECONDS_MAX
 from tclearn.service.turnstile import Newest
 
 MEMBER: Final = "tclearn.member"
 """Key of the ASGI scope: the member at the other end."""
+FORMER: Final = "tclearn.former"
+"""Key of the ASGI scope: who is at the other end, and was a member once, or had this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who somebody is.
+
+    Attributes:
+        member: its name.
+        former: whether it is no member any more, or has other keys now.
+        member_still: whether there is a member of this name.
+    """
+
+    member: MemberId
+    former: bool = False
+    member_still: bool = True
 
 
 class Peers:
@@ -23,13 +41,19 @@ class Peers:
 
     Args:
         roots: root certificate of each member, as its enrolment has it.
+        former: root certificates that are nobody's now, with the names of those whose they were.
     """
 
-    def __init__(self, roots: Mapping[MemberId, x509.Certificate]) -> None:
-        self._roots = dict(roots)
+    def __init__(
+        self,
+        roots: Mapping[MemberId, x509.Certificate],
+        former: Sequence[tuple[MemberId, x509.Certificate]] = (),
+    ) -> None:
+        self.roots = dict(roots)
+        self._former = tuple(former)
 
-    def member(self, certificate: bytes | None) -> MemberId | None:
-        """Whose certificate it is; ``None``: nobody's.
+    def standing(self, certificate: bytes | None) -> Standing | None:
+        """Who shows a certificate; ``None``: nobody that is known.
 
         OpenSSL has checked chain and dates before anything was read from the connection; which member's root it was is
         found by its signature, not by a name that anybody may write.
@@ -40,7 +64,24 @@ class Peers:
             shown = x509.load_der_x509_certificate(certificate)
         except ValueError:
             return None
-        return next((member for member, root in self._roots.items() if issued_by(shown, root)), None)
+        for member, root in self.roots.items():
+            if issued_by(shown, root):
+                return Standing(member)
+        for member, root in self._former:
+            if issued_by(shown, root):
+                return Standing(member, former=True, member_still=member in self.roots)
+        return None
+
+
+class Acquaintance(Protocol):
+    """Who knows the members now; see ``tclearn.service.circle.Circle``."""
+
+    connections: Newest[PeerProtocol]
+    visits: Newest[PeerProtocol]
+
+    @property
+    def peers(self) -> Peers:
+        """Names who is at the other end."""
 
 
 class PeerProtocol(H11Protocol):
@@ -50,16 +91,20 @@ class PeerProtocol(H11Protocol):
     longer than ``BODY_QUIET_SECONDS_MAX`` and ``STALLED_SECONDS_MAX``.
 
     Args:
-        peers: names the member.
-        connections: the newest of each member.
+        circle: names the member, and counts its connections.
         arguments: as uvicorn gives them.
+
+    Attributes:
+        shown: the other end's certificate, DER.
+        standing: who it is.
     """
 
-    def __init__(self, peers: Peers, connections: Newest[PeerProtocol], **arguments: Any) -> None:
+    def __init__(self, circle: Acquaintance, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._peers = peers
-        self._connections = connections
-        self._member: MemberId | None = None
+        self._circle = circle
+        self.shown: bytes | None = None
+        self.standing: Standing | None = None
+        self._parting = False
         self._asking: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -67,24 +112,34 @@ class PeerProtocol(H11Protocol):
         """See ``asyncio.Protocol``."""
         super().connection_made(transport)
         connection = transport.get_extra_info("ssl_object")
-        shown = connection.getpeercert(binary_form=True) if connection is not None else None
-        member = self._member = self._peers.member(shown)
-        if member is None:
+        self.shown = connection.getpeercert(binary_form=True) if connection is not None else None
+        standing = self.standing = self._circle.peers.standing(self.shown)
+        if standing is None:
             transport.abort()
             return
-        self._connections.add(member, self)
+        self._counted(standing).add(standing.member, self)
         application = self.app
 
         async def told(scope: dict[str, Any], receive: Any, send: Any) -> None:
-            await application({**scope, MEMBER: member}, receive, send)
+            # Asked anew for each request: the members may have changed since the handshake.
+            now = self._circle.peers.standing(self.shown)
+            who = {} if now is None else {FORMER: now} if now.former else {MEMBER: now.member}
+
+            async def sent(message: dict[str, Any]) -> None:
+                if self._parting and message["type"] == "http.response.start":
+                    # Said, so that the other end does not ask again over what is about to be closed.
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+                await send(message)
+
+            await application({**scope, **who}, receive, sent)
 
         self.app = told
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
-        if self._member is not None:
-            self._connections.remove(self._member, self)
+        if self.standing is not None:
+            self._counted(self.standing).remove(self.standing.member, self)
         for timer in (self._asking, self._stalled):
             if timer is not None:
                 timer.cancel()
@@ -110,6 +165,15 @@ class PeerProtocol(H11Protocol):
     def abort(self) -> None:
         """End the connection at once."""
         self.transport.abort()
+
+    def part(self) -> None:
+        """End the connection; what is being answered may come to its end, if it does so soon."""
+        self._parting = True
+        self.shutdown()
+        self.loop.call_later(PARTING_SECONDS_MAX, self.transport.abort)
+
+    def _counted(self, standing: Standing) -> Newest[PeerProtocol]:
+        return self._circle.visits if standing.former else self._circle.connections
 
     def _await_request(self) -> None:
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn says that there always is one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO, Final
@@ -14,7 +14,7 @@ import httpx
 from blake3 import blake3
 
 from tclearn.encoding import Digest
-from tclearn.errors import Code, StorageError, UnreachableError, UsageError
+from tclearn.errors import Code, StorageError, TCLearnError, UnreachableError, UsageError
 from tclearn.ledger.engines.follower import Page
 from tclearn.limits import CHARTER_BYTES_MAX, PAGE_BYTES_MAX
 from tclearn.service.wire import decode_error, decode_page
@@ -25,6 +25,21 @@ _KEPT_OPEN_S: Final = 60.0  # the service closes later: what it closes just when
 _TRIES: Final = 5
 _ANSWER_BYTES_MAX: Final = 1 << 16
 _BEYOND: Final = 1 << 49
+_DIGITS_MAX: Final = 12
+
+
+class Later(Exception):
+    """The service will do it, but not now.
+
+    Attributes:
+        error: what it says.
+        wait_s: seconds until it may be asked again.
+    """
+
+    def __init__(self, error: TCLearnError, wait_s: int) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.wait_s = wait_s
 
 
 class Connection:
@@ -69,6 +84,13 @@ class Connection:
                 raise httpx.RemoteProtocolError("something between here and the service leaves out ranges")
             yield from answer.iter_raw()
 
+    def pieces(self, path: str, data: bytes, media: str) -> Iterator[bytes]:
+        """Send bytes; the body of the answer, piece by piece. Errors as ``get``."""
+        headers = {"content-type": media}
+        with self._guarded(), self._client.stream("POST", path, content=data, headers=headers) as answer:
+            _check(answer)
+            yield from answer.iter_raw()
+
     def lines(self, path: str, *, quiet_s: float) -> Iterator[str]:
         """The lines of an answer that does not end; an end, or silence for that long, is an ``UnreachableError``."""
         limits = httpx.Timeout(_TIMEOUT_S, read=quiet_s)
@@ -87,6 +109,42 @@ class Connection:
             return json.loads(said) if said else None
         except ValueError as error:
             raise _unreachable(self.url, error) from error
+
+    def exchange(self, path: str, data: bytes, media: str, *, size_max: int, quiet_s: float) -> bytes:
+        """Send bytes; returns the body of the answer.
+
+        Args:
+            path: what is asked.
+            data: the body of the request.
+            media: its type.
+            size_max: bytes that the answer may have.
+            quiet_s: how long the service may be silent while it computes.
+
+        Raises:
+            UnreachableError: no answer.
+            Later: the service says from when on it will do it.
+            TCLearnError: what the service says is wrong.
+            StorageError: larger than ``size_max`` bytes.
+        """
+        received = bytearray()
+        limits = httpx.Timeout(_TIMEOUT_S, read=quiet_s)
+        headers = {"content-type": media}
+        with (
+            self._guarded(),
+            self._client.stream("POST", path, content=data, headers=headers, timeout=limits) as answer,
+        ):
+            try:
+                _check(answer)
+            except TCLearnError as error:
+                wait = answer.headers.get("retry-after", "")
+                if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and wait.isdecimal() and len(wait) < _DIGITS_MAX:
+                    raise Later(error, int(wait)) from error
+                raise
+            for piece in answer.iter_raw():
+                received += piece
+                if len(received) > size_max:
+                    raise StorageError(Code.TOO_LARGE, f"{path} is larger than {size_max} bytes")
+        return bytes(received)
 
     def close(self) -> None:
         """Close the connections."""
@@ -135,7 +193,7 @@ class RemoteStore:
     def put(self, data: bytes) -> Digest:
         """See ``Store.put``: kept here and handed over."""
         name = self._kept.put(data)
-        self._connection.send("PUT", _path(name), data, "application/octet-stream")
+        hand_over(self._connection, name, data)
         return name
 
     def has(self, name: Digest) -> bool:
@@ -163,7 +221,7 @@ class RemoteStore:
             except StorageError as error:
                 if error.code not in (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT):
                     raise
-            data = self._fetched(name, size_max)
+            data = fetched(name, lambda start: self._connection.stream(_path(name), start=start), size_max)
             self._kept.put(data)
             return data
 
@@ -171,32 +229,49 @@ class RemoteStore:
         """See ``Store.open``."""
         return BytesIO(self.get(name, size_max=1 << 62))
 
-    def _fetched(self, name: Digest, size_max: int) -> bytes:
-        data, failures = bytearray(), 0
-        while True:
-            before = len(data)
-            try:
-                for piece in self._connection.stream(_path(name), start=len(data)):
-                    data += piece
-                    if len(data) > size_max:
-                        raise StorageError(Code.TOO_LARGE, f"an object of more than {size_max} bytes")
-                break
-            except UsageError:
-                if not data:
-                    raise
-                break  # it broke off after its last byte
-            except UnreachableError:
-                failures = failures + 1 if len(data) == before else 1
-                if failures == _TRIES:
-                    raise
-        if blake3(data).digest() != name:
-            raise StorageError(
-                Code.OBJECT_CORRUPT,
-                f"the service sent other bytes than those of the object {name.hex()[:16]}…",
-                expected="bytes with that BLAKE3 digest",
-                remedy="tell whoever runs the service",
-            )
-        return bytes(data)
+
+def hand_over(connection: Connection, name: Digest, data: bytes) -> None:
+    """Put an object into the service's store; errors as ``Connection.send``."""
+    connection.send("PUT", _path(name), data, "application/octet-stream")
+
+
+def fetched(name: Digest, pieces: Callable[[int], Iterator[bytes]], size_max: int) -> bytes:
+    """An object that comes in pieces; a transfer that breaks off goes on where it stopped.
+
+    Args:
+        name: what it must be.
+        pieces: begins a transfer from a byte on.
+        size_max: bytes that it may have.
+
+    Raises:
+        UnreachableError: it broke off ``_TRIES`` times without a byte in between.
+        StorageError: too large, or other bytes than those of the name.
+    """
+    data, failures = bytearray(), 0
+    while True:
+        before = len(data)
+        try:
+            for piece in pieces(len(data)):
+                data += piece
+                if len(data) > size_max:
+                    raise StorageError(Code.TOO_LARGE, f"an object of more than {size_max} bytes")
+            break
+        except UsageError:
+            if not data:
+                raise
+            break  # it broke off after its last byte
+        except UnreachableError:
+            failures = failures + 1 if len(data) == before else 1
+            if failures == _TRIES:
+                raise
+    if blake3(data).digest() != name:
+        raise StorageError(
+            Code.OBJECT_CORRUPT,
+            f"the service sent other bytes than those of the object {name.hex()[:16]}…",
+            expected="bytes with that BLAKE3 digest",
+            remedy="tell whoever runs the service",
+        )
+    return bytes(data)
 
 
 def _path(name: Digest) -> str:
@@ -232,12 +307,13 @@ def _little(answer: httpx.Response) -> bytes:
 
 def _unreachable(url: str, error: Exception) -> UnreachableError:
     text = str(error) or type(error).__name__
-    if "certificate" in text.lower():
+    if "certificate" in text.lower() or "unknown ca" in text.lower():
         return UnreachableError(
             Code.LEDGER_UNREACHABLE,
             f"{url} refuses this member's certificate, or shows one that the charter does not name ({text[:200]})",
             expected="a connection between a member and the service of this charter",
-            remedy="check the address and this member's keys; ask whoever runs the service whether it knows them",
+            remedy="check the address and this member's keys; who is new is let in once `tclearn coalition admit` of "
+            "its .pem file is approved and in force",
         )
     return UnreachableError(
         Code.LEDGER_UNREACHABLE,

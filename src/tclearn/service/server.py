@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -13,18 +13,23 @@ import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tclearn.agents.clock import RealClock
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.encoding import MemberId
-from tclearn.errors import Code, UnreachableError
+from tclearn.errors import Code, UnreachableError, UsageError
 from tclearn.identity.tls import identity_of_service
-from tclearn.limits import CONNECTIONS_PER_MEMBER_MAX, REQUEST_HEAD_BYTES_MAX, SERVICE_CONNECTIONS_MAX
+from tclearn.limits import REQUEST_HEAD_BYTES_MAX, SERVICE_CONNECTIONS_MAX
+from tclearn.service import data_ids, vault
 from tclearn.service.app import Desk, application
+from tclearn.service.circle import Circle
 from tclearn.service.door import Door
 from tclearn.service.events import Announcer
+from tclearn.service.id_desk import IdDesk
 from tclearn.service.office import Office
-from tclearn.service.peers import PeerProtocol, Peers
-from tclearn.service.tls import server_context
-from tclearn.service.turnstile import Newest, Turnstile
+from tclearn.service.peers import PeerProtocol
+from tclearn.service.refused import RefusedRequests
+from tclearn.service.turnstile import Turnstile
+from tclearn.store.vault import Vault
 
 _SHUTDOWN_S: Final = 5
 _KEEP_ALIVE_S: Final = 75
@@ -58,6 +63,7 @@ def server(
     hosts: Sequence[str],
     now: datetime,
     *,
+    ids: IdDesk | None = None,
     turnstile: Turnstile | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> uvicorn.Server:
@@ -65,25 +71,33 @@ def server(
 
     Args:
         coalition: its files, open for writing.
-        roots: root certificate of each member.
+        roots: root certificate of each member, at the start; later ones follow the ledger.
         hosts: names and addresses under which members reach it.
         now: the time, with its zone.
+        ids: computes data IDs, open for as long as the service runs; ``None``: at level A, where nobody asks.
         turnstile: counts requests; ``None``: with the limits of ``tclearn.limits``.
         ready: called when it takes connections.
 
     Raises:
         UnreachableError: the log's key is not here.
+        UsageError: the coalition's vault is locked.
     """
     _allow_files(SERVICE_CONNECTIONS_MAX + _OTHER_FILES)
     log_key = coalition.log_key()
     announcer = Announcer(len(coalition.ledger))
-    office = Office(coalition, log_key, announcer.grown)
     identity = identity_of_service(log_key, hosts, now)
-    each = max(1, min(CONNECTIONS_PER_MEMBER_MAX, SERVICE_CONNECTIONS_MAX // len(roots)))
-    connections = Newest[PeerProtocol](each, PeerProtocol.abort)
+    circle = Circle(coalition, roots, identity, lambda: datetime.now(UTC))
+
+    def grown(size: int) -> None:
+        circle.grown()  # first: who is told of a change finds it done
+        announcer.grown(size)
+
+    office = Office(coalition, log_key, grown)
+    root = identity.root.public_bytes(Encoding.DER)
+    desk = Desk(office, turnstile or Turnstile(), announcer, root, ids, *_vault(coalition))
     config = uvicorn.Config(
-        application(Desk(office, turnstile or Turnstile(), announcer, identity.root.public_bytes(Encoding.DER))),
-        http=partial(PeerProtocol, Peers(roots), connections),  # type: ignore[arg-type] # it is called, no more
+        application(desk, data_ids.router, vault.router),
+        http=partial(PeerProtocol, circle),  # type: ignore[arg-type] # it is called, no more
         ws="none",
         lifespan="off",
         log_level="warning",
@@ -94,8 +108,20 @@ def server(
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
-    context = server_context(identity, roots.values())
-    return _Server(config, announcer, ready, partial(Door, context))
+    return _Server(config, announcer, ready, circle)
+
+
+def _vault(coalition: CoalitionDirectory) -> tuple[vault.VaultDesk, RefusedRequests] | tuple[None, None]:
+    if coalition.charter.vault is None:
+        return None, None
+    if not isinstance(coalition.store, Vault):
+        raise UsageError(
+            Code.VAULT,
+            f"the vault of {coalition.path} is locked",
+            expected="a coalition's directory that was opened with its passphrase",
+        )
+    clock = RealClock()
+    return vault.VaultDesk(coalition, coalition.store, clock), RefusedRequests(coalition.path, clock)
 
 
 def _allow_files(wanted: int) -> None:
@@ -116,23 +142,24 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         announcer: Announcer,
         ready: Callable[[], None],
-        door: Callable[[Callable[[], asyncio.Protocol]], Door],
+        circle: Circle,
     ) -> None:
         super().__init__(config)
         self._announcer = announcer
         self._ready = ready
-        self._door = door
+        self._circle = circle
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         # As uvicorn's, but through the door.
         await self.lifespan.startup()
         loop = asyncio.get_running_loop()
+        self._circle.serve()
 
         def inside() -> asyncio.Protocol:
             make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
             return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop)
 
-        door = self._door(inside)
+        door = Door(lambda: self._circle.context, inside)
         self.servers = [await loop.create_server(door, sock=each, backlog=_BACKLOG) for each in sockets or ()]
         self.started = True
         self._ready()

@@ -72,7 +72,7 @@ class Newest(Generic[T]):
     """
 
     def __init__(self, most: int, end: Callable[[T], None]) -> None:
-        self._most = most
+        self.most = most
         self._end = end
         self._open: dict[MemberId, deque[T]] = {}
 
@@ -80,7 +80,7 @@ class Newest(Generic[T]):
         """Count one more."""
         mine = self._open.setdefault(member, deque())
         mine.append(opened)
-        if len(mine) > self._most:
+        while len(mine) > self.most:
             self._end(mine.popleft())
 
     def remove(self, member: MemberId, opened: T) -> None:
@@ -88,6 +88,10 @@ class Newest(Generic[T]):
         mine = self._open.get(member, deque())
         if opened in mine:
             mine.remove(opened)
+
+    def all(self) -> list[T]:
+        """What is open, of everybody."""
+        return [opened for mine in self._open.values() for opened in mine]
 
     def count(self, member: MemberId) -> int:
         """How many a member has."""

@@ -61,6 +61,7 @@ class Work:
             VerificationError: the log has shown two histories, or something that does not verify.
             DataError: the member's own data or model code failed.
             StorageError: the member's own disk failed.
+        MessageError: it is a member no longer, or has other keys now.
         """
         listener = threading.Thread(target=self._listen, name="events", daemon=True)
         listener.start()
@@ -139,4 +140,6 @@ def _passing(error: TCLearnError) -> bool:
     # What the world has to mend; of the disk errors only a model that is not at the service, or not as it should be.
     if isinstance(error, StorageError):
         return error.code in (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT)
+    if error.code is Code.FORMER_MEMBER:  # it will not be one again without new keys
+        return False
     return isinstance(error, UnreachableError | MessageError)

@@ -18,7 +18,7 @@ from tclearn.directory.coalition import CHARTER, DATA_KEY, LEDGER, LEDGER_SIDE_F
 from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, Code, StorageError, UsageError
 from tclearn.extensions import load as load_extension
-from tclearn.files import make_folder, write_whole
+from tclearn.files import is_folder, is_there, make_folder, write_whole
 from tclearn.learning.datasets import Dataset, load, partition
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Recipe, Task, Work
@@ -187,7 +187,7 @@ def cast(options: DemoOptions, dataset: Dataset) -> Setting:
     blocks = task.blocks if options.blocks is None else options.blocks
     parts = partition(dataset, names, options.seed)
     return Setting(
-        charter=task.charter(options.rule, options.lambda_, blocks),
+        charter=task.charter(options.rule, options.lambda_, blocks, options.level),
         members=_with_attacks(parts, attacks, dataset.classes, dataset.test),
         global_test=dataset.test,
         trainer=task.recipe(),
@@ -279,10 +279,10 @@ def alone(directory: Path) -> Connection:
 
 
 def _check_ours(directory: Path) -> None:
-    if directory.exists() and not directory.is_dir():
+    if is_there(directory) and not is_folder(directory):
         raise UsageError(Code.USAGE, f"{directory} is a file", expected="a directory, or a name that is free")
     ours = {SETTINGS, SETTINGS + "-lock"}
-    if directory.is_dir() and any(directory.iterdir()) and not ours & {entry.name for entry in directory.iterdir()}:
+    if is_folder(directory) and any(directory.iterdir()) and not ours & {entry.name for entry in directory.iterdir()}:
         raise UsageError(
             Code.USAGE,
             f"{directory} holds something that is not a demonstration",

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from tclearn.coalition.words import LEVELS
 from tclearn.directory.reading import read_file
 from tclearn.errors import AgentError, Code, UnreachableError, UsageError
 from tclearn.limits import CHARTER_BYTES_MAX
@@ -32,6 +33,7 @@ class DemoOptions:
         seed: fixes keys, data split, draws and training.
         rule: the acceptance rule.
         lambda_: λ of the rule.
+        level: ``"A"``: the model is public; ``"B"``: it lies in a vault.
     """
 
     dataset: str = "digits"
@@ -41,6 +43,7 @@ class DemoOptions:
     seed: int = 1
     rule: str = "anchored"
     lambda_: Decimal = Decimal("0.98")
+    level: str = "A"
 
     def settings(self) -> dict[str, Any]:
         """The options as kept for ``--resume``."""
@@ -53,6 +56,7 @@ class DemoOptions:
             "seed": self.seed,
             "rule": self.rule,
             "lambda": str(self.lambda_),
+            "level": self.level,
         }
 
     @classmethod
@@ -75,6 +79,7 @@ class DemoOptions:
                 seed=int(kept["seed"]),
                 rule=str(kept["rule"]),
                 lambda_=Decimal(kept["lambda"]),
+                level=str(kept.get("level", "A")),
             )
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise AgentError(
@@ -148,6 +153,8 @@ class DemoOptions:
             raise UsageError(Code.USAGE, f"--members is {self.members}", expected="2 to 50")
         if self.blocks is not None and not 1 <= self.blocks <= _BLOCKS_MAX:
             raise UsageError(Code.USAGE, f"--blocks is {self.blocks}", expected=f"1 to {_BLOCKS_MAX}")
+        if self.level not in LEVELS:
+            raise UsageError(Code.USAGE, f"--level is {self.level!r}", expected=" or ".join(LEVELS))
         names, attacks = self.names, self.misbehaving
         for attack in attacks:
             if attack.member not in names:

@@ -9,10 +9,13 @@ from tclearn.coalition.terms import MemberRecord
 from tclearn.encoding import MemberId, encode
 from tclearn.identity import Signer
 from tclearn.identity.member_keys import MemberKeys
+from tclearn.identity.oprf import OprfKey
+from tclearn.identity.oprf_key import oprf_key
 from tclearn.identity.seed_chain import tip
 
 LOG = "log"
 DATA = "data"
+VAULT = "vault"
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,20 @@ class SeededKeys:
         return Signer(self._secret(LOG, ""))
 
     def data(self) -> bytes:
-        """The key of the data IDs."""
+        """The key of the data IDs; at level B the seed of the supervisor's."""
         return self._secret(DATA, "")
+
+    def ids(self) -> OprfKey:
+        """The supervisor's key of the data IDs, for level B."""
+        return oprf_key(self.data())
+
+    def passphrase(self) -> str:
+        """The passphrase of the vault, for level B."""
+        return self._secret(VAULT, "").hex()
+
+    def own_vault(self, member: MemberId) -> bytes:
+        """A member's secret for what it keeps sealed on its own disk."""
+        return self.signer(member).derive("vault")
 
     def member(self, member: MemberId) -> MemberRecord:
         """The member as the charter admits it, marked as having seeded keys."""

@@ -27,18 +27,22 @@ from tclearn.files import make_folder, write_whole
 from tclearn.identity.certificates import certificate_digest
 from tclearn.identity.enrolment import read_enrolment, write_enrolment
 from tclearn.learning.datasets import load
+from tclearn.learning.id_source import IdSource
 from tclearn.learning.parameters import Parameters
+from tclearn.learning.trainer import Trainer
 from tclearn.limits import PARAMETERS_BYTES_MAX
 from tclearn.protocols.tclearn.history import Step
 from tclearn.protocols.tclearn.proposing import finished
 from tclearn.protocols.tclearn.state import State
 from tclearn.service import server
+from tclearn.service.binding import made_with_ids
 from tclearn.service.home import MemberHome, Oneself
+from tclearn.service.id_desk import IdDesk
 from tclearn.simulation.demo import SERVICE, Shown, alone, cast, make_directory
 from tclearn.simulation.demo_options import DemoOptions
 from tclearn.simulation.demo_result import EXPORT, MODEL
 from tclearn.simulation.keys import SeededKeys
-from tclearn.simulation.simulate import MEMBERS, Setting
+from tclearn.simulation.simulate import MEMBERS, NO_COST, Setting
 from tclearn.simulation.tasks import TASKS
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -116,7 +120,8 @@ class NetworkDemo:
                     shown.update(coalition.state, all_of_them=False)
                 time.sleep(_LOOK_S)
             _check({"service": service, **members}, self.directory)
-        with CoalitionDirectory.open(self.directory / SERVICE) as coalition:
+        passphrase = SeededKeys(self.options.seed).passphrase()
+        with CoalitionDirectory.open(self.directory / SERVICE, passphrase=passphrase) as coalition:
             state = coalition.state
             shown.update(state, all_of_them=True)
             coalition.export(self.directory / EXPORT)
@@ -159,6 +164,8 @@ def found_coalition(directory: Path, setting: Setting) -> ResolvedCharter:
         data_key=keys.data(),
         clock=lambda: int(now.timestamp() * 1000),
         enrolments=enrolments,
+        passphrase=keys.passphrase(),
+        cost=NO_COST,
     ).close()
     return charter
 
@@ -208,12 +215,14 @@ def _check(processes: dict[str, subprocess.Popen[bytes]], directory: Path) -> No
 def serve(directory: Path) -> None:
     """The service's process."""
     now = datetime.now(UTC)
+    passphrase = SeededKeys(DemoOptions.interrupted(directory).seed).passphrase()
     with (
-        CoalitionDirectory.open(directory / SERVICE, writing=True) as coalition,
+        CoalitionDirectory.open(directory / SERVICE, writing=True, passphrase=passphrase) as coalition,
+        IdDesk.open(coalition, passphrase) as ids,
         server.listen(_LOOPBACK, 0) as listening,
     ):
         url = f"https://{_LOOPBACK}:{listening.getsockname()[1]}"
-        running = server.server(coalition, coalition.roots(now), [_LOOPBACK], now, ready=lambda: _say(url))
+        running = server.server(coalition, coalition.roots(now), [_LOOPBACK], now, ids=ids, ready=lambda: _say(url))
         try:
             running.run(sockets=[listening])
         except KeyboardInterrupt:  # raised again when all is closed
@@ -230,12 +239,16 @@ def take_part(directory: Path, name: MemberId, url: str) -> None:
     with CoalitionDirectory.open(directory / SERVICE) as coalition:
         digest: Digest = coalition.charter.digest
     joined = MemberHome.join(home, url, digest, oneself, now)
-    (trainer,) = setting.trainers([name]).values()
-
     clock = RealClock()
-    with joined.work(trainer, now, clock=clock, say=_say, finished=lambda state: finished(state, clock())) as work:
-        signal.signal(signal.SIGINT, lambda *_: work.end())
-        work.run()
+
+    def trainer_with(ids: IdSource) -> Trainer:
+        return setting.trainers([name], ids)[name]
+
+    with joined.connection(now) as connection:
+        trainer = made_with_ids(trainer_with, joined, connection, clock=clock, say=_say)
+        with joined.work(trainer, now, clock=clock, say=_say, finished=lambda state: finished(state, clock())) as work:
+            signal.signal(signal.SIGINT, lambda *_: work.end())
+            work.run()
 
 
 def _say(line: str) -> None:

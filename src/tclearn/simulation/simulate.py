@@ -15,16 +15,19 @@ from tclearn.agents.outbox import FileOutbox
 from tclearn.agents.scheduler import TICK_MS
 from tclearn.coalition.acceptance import wanted
 from tclearn.coalition.charter import Charter
+from tclearn.coalition.charter_vault import CONFIDENTIAL
 from tclearn.coalition.resolve import resolve, terms_of_privacy
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.terms import MemberRecord
 from tclearn.directory import CHARTER, CoalitionDirectory
+from tclearn.directory.vault import own_vault
 from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, Code, DataError, UsageError
 from tclearn.extensions import load
 from tclearn.files import make_folder, write_whole
 from tclearn.learning.data_ids import data_set_digest
 from tclearn.learning.drawing import order
+from tclearn.learning.id_source import IdSource, SupervisorIds
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records, materialise
 from tclearn.learning.source import load_factory, source_digest
@@ -42,11 +45,14 @@ from tclearn.simulation.result import KeptLog, Result
 from tclearn.store import Store
 from tclearn.store.filesystem import FilesystemStore
 from tclearn.store.memory import MemoryStore
+from tclearn.store.vault.key_file import Cost
 
 CANDIDATES_WITHOUT_BLOCK_PER_MEMBER: Final = 4
 """A simulation ends when so many candidates a member, one after the other, have brought no block."""
 START_MS: Final = 1_767_225_600_000
 """Virtual time begins on 1 January 2026, 00:00 UTC, in every simulation: block hashes must not depend on the day."""
+NO_COST: Final = Cost(1, 8)
+"""Of a guess of the vault's passphrase: it comes from a printed seed, and nobody has to guess it."""
 MEMBERS: Final = "members"
 CAST: Final = "cast.json"
 
@@ -169,12 +175,15 @@ class Setting:
         """Every key."""
         return SeededKeys(self.seed)
 
-    def trainers(self, names: Sequence[MemberId] | None = None) -> dict[MemberId, Trainer]:
+    def trainers(self, names: Sequence[MemberId] | None = None, ids: IdSource | None = None) -> dict[MemberId, Trainer]:
         """A trainer per member, with its data and its misbehaviour.
 
         Args:
             names: of which members; ``None``: of all.
+            ids: where their data IDs come from; ``None``: from the seeded key, at level B that of the supervisor.
         """
+        if ids is None and self.charter.level == CONFIDENTIAL:
+            ids = SupervisorIds(self.keys.ids())
         task = Task(
             model=load_factory(self.charter.model),
             arguments=self.charter.arguments,
@@ -199,6 +208,7 @@ class Setting:
                 self.contributions or enough,
                 hidden_test=hidden.get(name),
                 hidden_parts=self.hidden_parts,
+                ids=ids,
             )
             try:
                 trainer = self.trainer.bind(task, data)
@@ -236,6 +246,7 @@ class Setting:
             global_n=len(records),
             hyperparameters=self.trainer.hyperparameters(),
             data_key=self.keys.data(),
+            id_key=self.keys.ids().public,
         )
 
 
@@ -281,7 +292,15 @@ class Simulation:
             ledger: MemoryLedger[State] | EmbeddedLedger[State] = MemoryLedger(contract, resolved.digest, clock=clock)
         else:
             _keep_cast(directory, setting)
-            home = CoalitionDirectory.make(directory, resolved, log_key=keys.log(), data_key=keys.data(), clock=clock)
+            home = CoalitionDirectory.make(
+                directory,
+                resolved,
+                log_key=keys.log(),
+                data_key=keys.data(),
+                clock=clock,
+                passphrase=keys.passphrase(),
+                cost=NO_COST,
+            )
             store, ledger = home.store, home.ledger
         simulation = cls(resolved, ledger, [], keys, clock, store, directory)
         try:
@@ -339,7 +358,10 @@ class Simulation:
         if self.directory is not None:
             home = self.directory / MEMBERS / name
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            drafts = FilesystemStore(home / "drafts")
+            sealed = self.charter.vault is not None
+            drafts = (
+                own_vault(home / "drafts", self.keys.own_vault(name)) if sealed else FilesystemStore(home / "drafts")
+            )
             outbox = FileOutbox(home / "outbox.sqlite")
             self._outboxes.append(outbox)
         return Site(

@@ -40,7 +40,7 @@ class DemoTask:
 
         return TorchTrainer(**self.options)
 
-    def charter(self, rule: str, lambda_: Decimal, blocks: int) -> Charter:
+    def charter(self, rule: str, lambda_: Decimal, blocks: int, level: str = "A") -> Charter:
         """The charter of the demonstration."""
         return Charter(
             name=f"demo-{self.dataset}",
@@ -49,6 +49,7 @@ class DemoTask:
             metric=self.metric,
             acceptance=rule,
             lambda_=lambda_,
+            level=level,
             blocks=blocks,
             local_test=self.local_test,
             minimum_batch=1,  # public data, divided among as many as you like

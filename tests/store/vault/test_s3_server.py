@@ -19,6 +19,7 @@ from tests.store.vault.vaults import noise, vault_with_key_file
 
 from tclearn.store.vault import FolderBackend, HeldKeys, Vault
 from tclearn.store.vault.backends.bucket import BucketBackend
+from tclearn.store.vault.backends.places import backend_at
 from tclearn.store.vault.backup import backup, restore
 from tclearn.store.vault.chunks import CHUNK_BYTES
 from tclearn.store.vault.rotation import Rotation, retire, rotate
@@ -144,3 +145,21 @@ def test_a_flipped_byte_in_the_bucket(store: S3Store) -> None:
     obstore.put(store, body.path, bytes(whole))
     with vault.open(name) as stream, pytest.raises(Exception, match="is damaged in chunk 1 of 2"):
         stream.read()
+
+
+def test_a_place_as_users_write_it(store: S3Store, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Address and credentials come from the environment, as other programs for S3 take them."""
+    for variable, value in {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    keys = HeldKeys.new()
+    vault = Vault(BucketBackend(store), keys, create=True)
+    name = vault.put(b"weights")
+    place = f"s3://{store.config['bucket']}/coalition/vault"
+    assert Vault(backend_at(place), keys).get(name, size_max=100) == b"weights"
+    assert "test" not in repr(backend_at(place))

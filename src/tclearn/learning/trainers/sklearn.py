@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tclearn.errors import Code, UsageError
 from tclearn.learning.bench import Bench
+from tclearn.learning.parameters import Parameters
+from tclearn.learning.prediction import Outputs
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Task, Trainer
-from tclearn.learning.trainers.sklearn_learner import SklearnLearner
+from tclearn.learning.trainers.sklearn_learner import SklearnLearner, features_of
 
 MILLION = 1_000_000
 
@@ -66,6 +72,21 @@ class SklearnTrainer:
             UsageError: a batch size or learning rate is set that the estimator does not have.
         """
         return self._bench.bind(task, data, self._learner)
+
+    def outputs(self, task: Task, parameters: Parameters, inputs: NDArray[Any]) -> Outputs:
+        """A model's outputs for inputs without targets; see ``tclearn.learning.prediction.Predicting``.
+
+        Raises:
+            CharterError: the model factory fails, or makes an estimator that cannot go on from given parameters.
+            DataError: the model cannot take the inputs.
+            ParametersError: the parameters are not of this model.
+        """
+        # Made for as many features as the model has: inputs that do not fit are then at fault, and not the model.
+        blank = np.zeros((1, features_of(parameters)))
+        learner = self._learner(task, Records(blank, np.zeros(1, np.int64)))
+        parameters.check(learner.layout)
+        values = np.concatenate(list(learner.outputs(parameters, learner.unlabelled(inputs))))
+        return Outputs(values, sorted(set(self._labels())))
 
     def _learner(self, task: Task, global_test: Records) -> SklearnLearner:
         return SklearnLearner(task, global_test, sorted(set(self._labels())), self.hyperparameters())

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tclearn.errors import CharterError, Code, DataError, UsageError
+from tclearn.errors import CharterError, Code, DataError, ParametersError, UsageError
 from tclearn.learning.drawing import derived, normal
 from tclearn.learning.metrics import check_targets
 from tclearn.learning.parameters import Layout, Parameters
@@ -81,11 +81,7 @@ class SklearnLearner:
 
     def prepare(self, records: Records, what: str) -> Table:
         """The records as a table; see ``Learner.prepare``."""
-        inputs = records.inputs.reshape(len(records), -1).astype(np.float64, copy=False)
-        if inputs.shape[1] != self._features:
-            raise DataError(
-                Code.DATA_SHAPE, f"{what} has {inputs.shape[1]} features", expected=f"{self._features}, as G has"
-            )
+        inputs = self._features_of(records.inputs, f"{what} has", "as G has")
         unknown = np.setdiff1d(records.targets, self._labels)
         if len(unknown):
             raise DataError(
@@ -96,6 +92,14 @@ class SklearnLearner:
             )
         check_targets(self._task.metric, np.zeros((1, len(self._labels))), self.targets(records), what)
         return Table(inputs, records.targets.reshape(-1).astype(np.int64))
+
+    def unlabelled(self, inputs: NDArray[Any]) -> Table:
+        """Inputs whose targets nobody knows, ``(n, …)``, for ``outputs``.
+
+        Raises:
+            DataError: they have another number of features than the model.
+        """
+        return Table(self._features_of(inputs, "the inputs have", "as the model has"), np.empty(0, np.int64))
 
     def targets(self, records: Records) -> NDArray[Any]:
         """The targets as metrics take them: positions among the labels."""
@@ -140,6 +144,14 @@ class SklearnLearner:
         _give(estimator, parameters)
         return estimator
 
+    def _features_of(self, inputs: NDArray[Any], what: str, expected: str) -> NDArray[np.float64]:
+        table = inputs.reshape(len(inputs), -1).astype(np.float64, copy=False)
+        if table.shape[1] != self._features:
+            raise DataError(
+                Code.DATA_SHAPE, f"{what} {table.shape[1]} features", expected=f"{self._features}, {expected}"
+            )
+        return table
+
     def _options(self, known: Mapping[str, int]) -> dict[str, Any]:
         """The hyper-parameters, by the names that the estimator has for them."""
         perceptron = isinstance(self._estimator, MLPClassifier)
@@ -171,6 +183,20 @@ class SklearnLearner:
             else:
                 estimator.set_params(random_state=0).partial_fit(inputs, self._labels, classes=self._labels)
         return estimator.set_params(random_state=random)
+
+
+def features_of(parameters: Parameters) -> int:
+    """The number of features of a model that a ``SklearnLearner`` has made.
+
+    Raises:
+        ParametersError: there is no such tensor.
+    """
+    for name, axis in (("coef_", 1), ("coefs_.0", 0)):
+        if name in parameters and parameters[name].ndim == 2:
+            return int(parameters[name].shape[axis])
+    raise ParametersError(
+        Code.PARAMETERS_SHAPE, "a model without coefficients", expected="the tensor coef_ or coefs_.0 of two dimensions"
+    )
 
 
 def _made(task: Task) -> Any:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from tclearn.errors import Code, UsageError
 from tclearn.learning.bench import Bench
 from tclearn.learning.parameters import Parameters
+from tclearn.learning.prediction import Outputs
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Task, Trainer
 from tclearn.learning.trainers.torch_learner import Settings, TorchLearner
@@ -108,9 +111,21 @@ class TorchTrainer:
         """
         return self._learner(task, records).network(parameters)
 
-    def _learner(self, task: Task, global_test: Records) -> TorchLearner:
+    def outputs(self, task: Task, parameters: Parameters, inputs: NDArray[Any]) -> Outputs:
+        """A model's outputs for inputs without targets; see ``tclearn.learning.prediction.Predicting``.
+
+        Raises:
+            CharterError: the model factory fails, or makes something other than a ``torch.nn.Module``.
+            DataError: the model cannot take the inputs.
+            ParametersError: the parameters are not of this model.
+        """
+        learner = self._learner(task, Records(inputs[:1], np.zeros(1, np.int64)), "the inputs")
+        parameters.check(learner.layout)
+        return Outputs(np.concatenate(list(learner.outputs(parameters, learner.unlabelled(inputs)))))
+
+    def _learner(self, task: Task, tried_on: Records, what: str = "the global test set") -> TorchLearner:
         settings = Settings(self.optimizer, self.loss, torch.device(self.device), self.threads, self.hyperparameters())
-        return TorchLearner(settings, task, global_test)
+        return TorchLearner(settings, task, tried_on, what)
 
 
 def _default_rate(optimizer: Callable[..., torch.optim.Optimizer]) -> float:

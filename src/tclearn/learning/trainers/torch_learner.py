@@ -68,17 +68,19 @@ class TorchLearner:
     Args:
         settings: how to train.
         task: names the model factory.
-        global_test: G; the network is tried on its first record.
+        tried_on: records, of which the network is tried on the first: those of G, or of whoever asks it.
+        what: what they are, for messages.
 
     Raises:
         CharterError: the factory fails or makes no network, or its tensors have a type that parameters may not have.
-        DataError: the network cannot take the records of G.
+        DataError: the network cannot take the records.
     """
 
-    def __init__(self, settings: Settings, task: Task, global_test: Records) -> None:
+    def __init__(self, settings: Settings, task: Task, tried_on: Records, what: str = "the global test set") -> None:
         self._settings = settings
         self._task = task
-        self._first = global_test.take([0])
+        self._first = tried_on.take([0])
+        self._what = what
         self._loss = settings.loss.to(settings.device) if isinstance(settings.loss, nn.Module) else settings.loss
         self._network = self._built(0)
         self._layout = exported(self._network).layout
@@ -117,6 +119,10 @@ class TorchLearner:
         if targets.numel() == len(records) * outputs.numel():
             return Tensors(inputs, targets.to(floating_type(self._network)).view(len(records), *outputs.shape[1:]))
         return Tensors(inputs, targets.to(torch.int64).flatten())
+
+    def unlabelled(self, inputs: NDArray[Any]) -> Tensors:
+        """Inputs whose targets nobody knows, ``(n, …)``, for ``outputs``."""
+        return Tensors(input_tensor(self._network, self._settings.device, inputs), torch.empty(0))
 
     def targets(self, records: Records) -> NDArray[Any]:
         """The targets as metrics take them."""
@@ -221,7 +227,7 @@ class TorchLearner:
                 )
             network.to(self._settings.device).eval()
             # One forward pass gives lazy layers their shapes.
-            forward(network, input_tensor(network, self._settings.device, self._first.inputs), "the global test set")
+            forward(network, input_tensor(network, self._settings.device, self._first.inputs), self._what)
         return network
 
     @contextmanager

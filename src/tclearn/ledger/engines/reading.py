@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic
 
 from tclearn.encoding import Digest
+from tclearn.errors import Code, StorageError
 from tclearn.identity import PublicKey
 from tclearn.ledger.contract import Head, Outcome, S
 from tclearn.ledger.replica import Replica
@@ -59,6 +60,22 @@ class Reading(Generic[S]):
         """What became of a transaction; ``None``: not logged."""
         with self._lock:
             return self._replica.outcome(transaction_id)
+
+    def inclusion(self, index: int, size: int) -> tuple[Digest, tuple[Digest, ...]]:
+        """The leaf hash of an entry, and its path to the root of the first ``size`` entries (RFC 9162 §2.1.3).
+
+        Raises:
+            StorageError: the ledger has fewer entries, or the entry is not among those.
+        """
+        with self._lock:
+            if not 0 <= index < size <= len(self._replica):
+                raise StorageError(
+                    Code.RECORD_HEAD,
+                    f"the inclusion of entry {index} in {size} was asked for",
+                    expected=f"an entry before those, of {len(self._replica)}",
+                )
+            log = self._replica.log()
+            return log.leaf(index), tuple(log.inclusion_proof(index, size))
 
     def head(self, size: int) -> Head:
         """The roots of the first ``size`` entries.

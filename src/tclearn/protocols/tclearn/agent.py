@@ -14,12 +14,13 @@ from typing import Final
 from tclearn.agents import Site
 from tclearn.coalition.acceptance import Terms, wanted
 from tclearn.coalition.block import Block
-from tclearn.coalition.evidence import STEP, Paired, Step
+from tclearn.coalition.evidence import HIDDEN, STEP, Paired, Step
 from tclearn.coalition.hidden import part_commitment
 from tclearn.coalition.terms import ModelTerms
 from tclearn.coalition.verdict import TESTED, UNAVAILABLE, Verdict, commitment
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.errors import Code, DataError, ParametersError, StorageError
+from tclearn.identity import Signer
 from tclearn.identity.seed_chain import links, tip
 from tclearn.learning.data_ids import data_set_digest, record_digests
 from tclearn.learning.hidden import opened, read_part, write_part
@@ -38,24 +39,25 @@ from tclearn.limits import (
     PARAMETERS_HEADER_BYTES_MAX,
 )
 from tclearn.protocols.tclearn import calls
+from tclearn.protocols.tclearn.accessing import access_subject, check_witness, delivered_subject, needed
 from tclearn.protocols.tclearn.contract import TCLearn
-from tclearn.protocols.tclearn.drawing import settled
+from tclearn.protocols.tclearn.drawing import next_link
 from tclearn.protocols.tclearn.duties import reveal_subject
 from tclearn.protocols.tclearn.hiding import hide_subject, parts_before
+from tclearn.protocols.tclearn.objects import STEPS_COMPARED
 from tclearn.protocols.tclearn.proposing import over_budget
 from tclearn.protocols.tclearn.records import Candidate
 from tclearn.protocols.tclearn.sealing import to_endorse
 from tclearn.protocols.tclearn.state import State
 
-_STEPS_COMPARED: Final = 4
-_MODELS_KEPT: Final = 2 * _STEPS_COMPARED + 2
+_MODELS_KEPT: Final = 2 * STEPS_COMPARED + 2
 _GIVE_UP_PARTS: Final = 4
 _NO_CANDIDATE: Final = Digest(bytes(32))
 
 
 @dataclass
 class Participant:
-    """The role of a member in TCLearn level A; one per member.
+    """The role of a member in TCLearn; one per member.
 
     Attributes:
         contract: the rules.
@@ -66,7 +68,7 @@ class Participant:
     _work: tuple[Digest, Contribution | None] | None = field(default=None, repr=False)
     _earlier_parts: dict[Digest, frozenset[Digest]] = field(default_factory=dict, repr=False)
     _nothing_hidden: tuple[int, int] | None = field(default=None, repr=False)
-    _links: tuple[int, tuple[Digest, ...]] | None = field(default=None, repr=False)
+    _links: tuple[Digest, ...] | None = field(default=None, repr=False)
 
     def perform(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         """See ``tclearn.agents.loop.Role.perform``."""
@@ -81,6 +83,9 @@ class Participant:
             "test": self._test,
             "propose": self._propose,
             "renew": self._renew,
+            "access": self._access,
+            "delivered": self._delivered,
+            "witness": self._witness,
         }
         performer = performers.get(duty.kind)
         return performer(duty, ledger, site) if performer else None
@@ -102,8 +107,7 @@ class Participant:
         newest = state.block(state.tip)
         contribution = self._train(state, newest, site)
         if contribution is None:
-            mine = state.turn.member == site.member
-            return calls.call(calls.Pass(newest.hash, state.turn.number)) if mine else None
+            return pass_on(state, site.member)
         declared = state.declared(site.member)
         left = contribution.data_ids[declared.count if declared else 0 :]
         if len(left) > DATA_IDS_PER_TRANSACTION_MAX:
@@ -249,7 +253,7 @@ class Participant:
     def _step(self, state: State, offered: Parameters, site: Site) -> Step | None:
         if STEP not in wanted(state.rule):
             return None
-        lately = islice(state.lineage(state.tip), _STEPS_COMPARED)
+        lately = islice(state.lineage(state.tip), STEPS_COMPARED)
         earlier = [(self.model(state.block(block.index - 1), site), self.model(block, site)) for block in lately]
         return compared(self.model(state.block(state.tip), site), offered, earlier)
 
@@ -271,13 +275,16 @@ class Participant:
     def _seal(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         state = ledger.state()
         chain = state.seed_chain(site.member)
-        link = chain.next_link(settled(state))
+        link = next_link(state, site.member)
         if link is None:
             return None
         epoch, used = link
-        if self._links is None or self._links[0] != epoch:
-            self._links = epoch, links(_seed_secret(site, epoch))
-        return calls.call(calls.Seal(state.tip + 1, self._links[1][used + 1]))
+        shown = chain.last if epoch == chain.epoch else chain.following
+        if self._links is None or self._links[used] != shown:
+            self._links = next((made for made in _chains(site, epoch) if made[used] == shown), None)
+        if self._links is None:
+            return None  # of keys that are lost: the next general takes over
+        return calls.call(calls.Seal(state.tip + 1, self._links[used + 1]))
 
     def _endorse(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         state = ledger.state()
@@ -295,7 +302,33 @@ class Participant:
 
     def _renew(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
         epoch = ledger.state().seed_chain(site.member).epoch + 1
-        return calls.call(calls.Renew(tip(_seed_secret(site, epoch))))
+        return calls.call(calls.Renew(tip(_seed_secret(site.signer, epoch))))
+
+    def _access(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        state = ledger.state()
+        for arguments, _ in needed(state, site.member, ledger.time_ms()):
+            if access_subject(state, arguments, site.member) == duty.subject:
+                return calls.call(arguments)
+        return None
+
+    def _delivered(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        state = ledger.state()
+        for number in state.undelivered(site.member):
+            if delivered_subject(number) == duty.subject:
+                try:
+                    site.store.get(state.access(number).object, size_max=object_bytes_max(self.contract))
+                except StorageError:
+                    return None  # perhaps it is on its way; whether it comes shows in the verdict
+                return calls.call(calls.Delivered(number))
+        return None
+
+    def _witness(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
+        now_ms = site.clock_ms()
+        if abs(ledger.time_ms() - now_ms) > HEAD_CLOCK_SKEW_MS_MAX:
+            return None
+        newest = check_witness(ledger.state(), site.member)
+        cosignature = cosign(site.signer, site.coalition, ledger.head(newest + 1), now_ms // 1000)
+        return calls.call(calls.Witness(cosignature))
 
     def _fetch(self, locator: Digest | None, parameters: Digest, site: Site) -> Parameters:
         known = self._models.get(parameters)
@@ -325,6 +358,19 @@ def file_bytes_max(model: ModelTerms) -> int:
     """Bytes that a parameters file of this model can have at most."""
     # No element takes more than 8 bytes: whoever offers a larger file does not make others read it.
     return PARAMETERS_HEADER_BYTES_MAX + 8 * sum(math.prod(tensor.shape) for tensor in model.layout)
+
+
+def pass_on(state: State, member: MemberId) -> Call | None:
+    """What a member says that has nothing to offer: it gives its turn on; ``None``: it is not its turn."""
+    if state.turn.member != member:
+        return None
+    return calls.call(calls.Pass(state.block(state.tip).hash, state.turn.number))
+
+
+def object_bytes_max(contract: TCLearn) -> int:
+    """The largest object of a coalition: no model of its charter has a larger file, and no hidden part."""
+    parts = HIDDEN_PART_BYTES_MAX if HIDDEN in wanted(contract.rule) else 0
+    return max(parts, file_bytes_max(contract.charter.model))
 
 
 def _about(duty: Duty, state: State) -> Candidate | None:
@@ -374,5 +420,12 @@ def _keyed(site: Site, purpose: bytes, subject: bytes) -> bytes:
     return hmac.new(site.secret, purpose + b"/" + subject, hashlib.sha256).digest()
 
 
-def _seed_secret(site: Site, epoch: int) -> bytes:
-    return site.signer.derive("seed chain" if epoch == 0 else f"seed chain {epoch}")
+def _seed_secret(signer: Signer, epoch: int) -> bytes:
+    return signer.derive("seed chain" if epoch == 0 else f"seed chain {epoch}")
+
+
+def _chains(site: Site, epoch: int) -> Iterator[tuple[Digest, ...]]:
+    # Renewed, a chain is derived under its epoch's number; an enrolment's, under 0. Either may be of an earlier key.
+    for signer in (site.signer, *reversed(site.earlier)):
+        for number in sorted({epoch, 0}, reverse=True):
+            yield links(_seed_secret(signer, number))

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from tclearn.coalition.privacy import PrivacyEvent
+from tclearn.coalition.terms import MemberRecord
 from tclearn.coalition.verdict import Verdict
-from tclearn.encoding import Digest
+from tclearn.encoding import Digest, MemberId
 from tclearn.ledger import Call
 from tclearn.ledger.cosigning import Cosignature
 from tclearn.records import Record
 
 CONTRACT = "tclearn/1"
+REVERT: Final = "revert"
+HYPERPARAMETERS: Final = "hyperparameters"
+ADMIT: Final = "admit"
+EXPEL: Final = "expel"
+ROTATE: Final = "rotate"
+"""Kinds of changes."""
+OF_MEMBERS: Final = frozenset({ADMIT, EXPEL, ROTATE})
+"""Those that change who the members are, or their keys."""
+TRAIN: Final = "train"
+TEST: Final = "test"
+USE: Final = "use"
+"""What an object of the vault is read for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +169,23 @@ class Change(Record):
     """Something that two thirds of the members decide.
 
     Attributes:
-        kind: ``"revert"`` or ``"hyperparameters"``.
+        kind: ``"revert"``, ``"hyperparameters"``, ``"admit"`` or ``"expel"``; ``"rotate"`` in the state only, for what
+            ``Rotate`` asks.
         target: index of the block whose model is restored (revert).
         values: new values by name (hyperparameters).
         nonce: tells apart two requests for the same change at different times: the height at which it is asked.
+        member: the new record of a member: of one that is none yet, or with other keys of one that is (admit, rotate).
+        enrolment: the ``.pem`` file that the record is made from, byte for byte (admit, rotate).
+        expelled: who shall be a member no longer (expel).
     """
 
     kind: str
     nonce: int
     target: int | None = None
     values: dict[str, int] | None = None
+    member: MemberRecord | None = None
+    enrolment: bytes | None = None
+    expelled: MemberId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +203,58 @@ class Approve(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Rotate(Record):
+    """Take new keys of one's own, in the place of those that sign this.
+
+    Attributes:
+        member: the sender's new record.
+        enrolment: the ``.pem`` file that it is made from: the new transaction key has signed it.
+    """
+
+    member: MemberRecord
+    enrolment: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Renew(Record):
     """Commit to the tip of a fresh seed chain, used when the present one is at its end."""
 
     tip: Digest
 
 
+@dataclass(frozen=True, slots=True)
+class Access(Record):
+    """Ask to read an object of the vault (level B).
+
+    Attributes:
+        object: its name in the store.
+        purpose: ``"train"``, ``"test"`` or ``"use"``.
+        candidate: what is tested with it.
+        block: index of the block whose model it is, for use.
+    """
+
+    object: Digest
+    purpose: str
+    candidate: Digest | None = None
+    block: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered(Record):
+    """Confirm that one has what an access has granted (level B)."""
+
+    access: int
+
+
+@dataclass(frozen=True, slots=True)
+class Witness(Record):
+    """Cosign a head with readings in it that wait for that (level B)."""
+
+    cosignature: Cosignature
+
+
+OF_VAULT: Final = frozenset({Access, Delivered, Witness})
+"""The calls that there are where the charter has a vault, and not elsewhere."""
 METHODS: dict[str, type[Record]] = {
     record.__name__.lower(): record
     for record in (
@@ -205,7 +272,11 @@ METHODS: dict[str, type[Record]] = {
         Finalize,
         Request,
         Approve,
+        Rotate,
         Renew,
+        Access,
+        Delivered,
+        Witness,
     )
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 from tclearn.coalition.acceptance import AcceptanceRule
@@ -16,10 +15,21 @@ from tclearn.errors import MessageError
 from tclearn.identity import PublicKey
 from tclearn.ledger import Call, Context, Duty, View, Writes
 from tclearn.ledger.cosigning import Cosignature
-from tclearn.protocols.tclearn import calls, contradictions, duties, governing, hiding, proposing, sealing, voting
+from tclearn.protocols.tclearn import (
+    accessing,
+    calls,
+    contradictions,
+    duties,
+    governing,
+    hiding,
+    proposing,
+    sealing,
+    voting,
+)
 from tclearn.protocols.tclearn.memo import Memo
 from tclearn.protocols.tclearn.records import ChainedBlock, SeedChain, Turn
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
+from tclearn.protocols.tclearn.roll import MEMBERS
 from tclearn.protocols.tclearn.state import State
 from tclearn.records import Record
 
@@ -39,12 +49,16 @@ _METHODS: Final[dict[type[Record], Callable[[State, Any, Context], None]]] = {
     calls.Renew: sealing.renew,
     calls.Request: governing.request,
     calls.Approve: governing.approve,
+    calls.Rotate: governing.rotate,
+    calls.Access: accessing.access,
+    calls.Delivered: accessing.delivered,
+    calls.Witness: accessing.witness,
 }
 
 
 @dataclass(frozen=True)
 class TCLearn:
-    """TCLearn level A (Lugan et al. 2019, §III.A).
+    """TCLearn (Lugan et al. 2019, §III.A); at level B readings of the models too (§III.B).
 
     Attributes:
         charter: the coalition's charter.
@@ -60,13 +74,9 @@ class TCLearn:
         """See ``Contract.name``."""
         return calls.CONTRACT
 
-    @cached_property
-    def _keys(self) -> dict[bytes, MemberId]:
-        return {member.key: member.id for member in self.charter.members}
-
     def member_of(self, state: View, key: PublicKey) -> MemberId | None:
         """See ``Contract.member_of``."""
-        return self._keys.get(key)
+        return self._memo.roll(state.get(MEMBERS), self.charter).keys.get(key)
 
     def view(self, state: View) -> State:
         """See ``Contract.view``."""
@@ -94,11 +104,12 @@ class TCLearn:
     def apply(self, state: View, call: Call, context: Context) -> Writes:
         """See ``Contract.apply``."""
         kind = calls.METHODS.get(call.method)
-        if kind is None:
+        if kind is None or (kind in calls.OF_VAULT and self.charter.vault is None):
             raise refuse(Refusal.UNKNOWN_METHOD, f"no method {call.method!r}")
         arguments = kind.from_value(call.arguments, call.method)
         draft = State(state, self.charter, self.rule, self._memo)
         _METHODS[kind](draft, arguments, context)
+        governing.settle(draft, context)
         return draft.writes
 
     def duties(self, state: State, member: MemberId, time_ms: int) -> Sequence[Duty]:
@@ -106,17 +117,19 @@ class TCLearn:
         return duties.duties(state, member, time_ms)
 
     def cosignature(self, call: Call, sender: MemberId) -> Cosignature | None:
-        """See ``Cosigning.cosignature``: endorsements carry them."""
-        if call.method != "endorse":
-            return None
+        """See ``Cosigning.cosignature``: endorsements carry them, and where there is a vault ``witness``."""
         try:
-            return calls.Endorse.from_value(call.arguments, call.method).cosignature
+            if call.method == "endorse":
+                return calls.Endorse.from_value(call.arguments, call.method).cosignature
+            if call.method == "witness" and self.charter.vault is not None:
+                return calls.Witness.from_value(call.arguments, call.method).cosignature
         except MessageError:
-            return None
+            return None  # the contract refuses it
+        return None
 
     def cosigners(self, state: View) -> Collection[MemberId]:
         """See ``Cosigning.cosigners``: every member's cosignature counts."""
-        return self._keys.values()
+        return self._memo.roll(state.get(MEMBERS), self.charter).ids
 
     def topic(self, call: Call) -> str | None:
         """See ``Contradicting.topic``."""

@@ -17,7 +17,7 @@ from tclearn.coalition.verdict import commitment
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import MessageError
 from tclearn.ledger import Call
-from tclearn.protocols.tclearn.calls import METHODS, Commit, Endorse, Hide, Reveal, Seal, Show
+from tclearn.protocols.tclearn.calls import METHODS, Commit, Endorse, Hide, Reveal, Seal, Show, Witness
 from tclearn.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -35,6 +35,8 @@ def topic(call: Call) -> str | None:
         return f"seal/{said.height}"
     if isinstance(said, Endorse):
         return f"endorse/{said.block.hex()}"
+    if isinstance(said, Witness):
+        return f"witness/{said.cosignature.size}"
     return None
 
 
@@ -67,6 +69,9 @@ def contradiction(coalition: Digest, first: Call, second: Call, member: MemberId
         return f"two seals of block {seals[0].height}"
     if len({endorsement.cosignature.head for endorsement in endorsements}) > 1:
         return f"two heads endorsed for one block, {_short(endorsements[0].block)}"
+    witnessed = _of(Witness, said)
+    if len({each.cosignature.head for each in witnessed}) > 1:
+        return f"two heads of {witnessed[0].cosignature.size} entries cosigned"
     return None
 
 
@@ -87,7 +92,7 @@ def _of(kind: type[R], said: tuple[Record | None, ...]) -> list[R]:
 
 def _read(call: Call) -> Record | None:
     kind = METHODS.get(call.method)
-    if kind not in (Commit, Reveal, Hide, Show, Seal, Endorse):
+    if kind not in (Commit, Reveal, Hide, Show, Seal, Endorse, Witness):
         return None
     try:
         return kind.from_value(call.arguments, call.method)

@@ -49,8 +49,23 @@ def draw_generals(state: State, height: int, entitled: Collection[MemberId]) -> 
 
     Everybody is drawn, and who is not entitled skipped, so that it does not matter to the others who proposes.
     """
-    order = _order(state, digest("tclearn/generals/1", state.seed, height))
-    return tuple(member for member in order if member in entitled)
+    order = [each for each in _order(state, digest("tclearn/generals/1", state.seed, height)) if each in entitled]
+    # Who has no link to show would only be waited for.
+    return tuple(member for member in order if next_link(state, member) is not None) or tuple(order)
+
+
+def next_link(state: State, member: MemberId) -> tuple[int, int] | None:
+    """Epoch and place of the link that a member may show next; see ``SeedChain.next_link``.
+
+    A newcomer waits until its chain may be used. Where no more than f + 1 members have a link, one of whom may be the
+    proposer, too few generals would be left for any block ever to be settled: then nobody waits, as at the founding.
+    """
+    newest, chain = settled(state), state.seed_chain(member)
+    link = chain.next_link(newest)
+    if link is None and chain.fresh:
+        ready = sum(state.seed_chain(other).next_link(newest) is not None for other in state.members)
+        link = (chain.epoch, 0) if ready <= faulty_max(len(state.members)) + 1 else None
+    return link
 
 
 def draw_keepers(state: State, candidate: Candidate) -> Iterator[Asked]:
@@ -68,4 +83,4 @@ def draw_keepers(state: State, candidate: Candidate) -> Iterator[Asked]:
 
 def _order(state: State, seed: Digest) -> tuple[MemberId, ...]:
     contributions = state.block(settled(state)).contributions
-    return permutation(seed, draw_weights({member: contributions[member] for member in state.members}))
+    return permutation(seed, draw_weights({member: contributions.get(member, 0) for member in state.members}))

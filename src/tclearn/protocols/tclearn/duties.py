@@ -8,10 +8,18 @@ from itertools import chain
 
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context, Duty
+from tclearn.protocols.tclearn.accessing import (
+    access_subject,
+    check_delivered,
+    check_witness,
+    delivered_subject,
+    needed,
+    witness_subject,
+)
 from tclearn.protocols.tclearn.calls import Timeout
 from tclearn.protocols.tclearn.hiding import check_hide, check_show, hide_subject, miss_keeper, parts_before
 from tclearn.protocols.tclearn.proposing import (
-    check_propose,
+    check_offer,
     check_release,
     expire_unreleased,
     next_turn,
@@ -44,8 +52,11 @@ class Deadline:
 
 
 def duties(state: State, member: MemberId, time_ms: int) -> list[Duty]:
-    """A member's duties, most pressing first: what it may say now, by the guard of the call that says it."""
-    return list(_duties(state, member, time_ms))
+    """A member's duties, most pressing first: what it may say now, by the guard of the call that says it.
+
+    Who is not a member, not yet or no longer, has none.
+    """
+    return list(_duties(state, member, time_ms)) if member in state.members else []
 
 
 def timeout(state: State, arguments: Timeout, context: Context) -> None:
@@ -108,12 +119,14 @@ def _duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
         if allows(check_timeout, deadline, member, time_ms):
             yield Duty("timeout", deadline.subject, member, None)
     yield from _block_duties(state, member, time_ms)
+    if state.charter.vault is not None:
+        yield from _reading_duties(state, member, time_ms)
     # Verdicts on what is decided already come first: they are known, and soon nobody takes them any more.
     for candidate in chain(decided_lately(state, time_ms), state.open_candidates()):
         yield from _candidate_duties(state, candidate, member, time_ms)
     if allows(check_hide, state, member, time_ms):
         yield Duty("hide", hide_subject(parts_before(state, member)), member, None)
-    if allows(check_propose, state, member, time_ms):
+    if allows(check_offer, state, member, time_ms):
         yield Duty("propose", propose_subject(state, member), member, state.turn.due_ms)
     links = state.seed_chain(member)
     if allows(check_renew, links):
@@ -133,13 +146,23 @@ def _block_duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty
             yield Duty("endorse", chained.block.hash, member, pending.due_ms if pending and owed else None)
 
 
+def _reading_duties(state: State, member: MemberId, time_ms: int) -> Iterator[Duty]:
+    for arguments, due_ms in needed(state, member, time_ms):
+        yield Duty("access", access_subject(state, arguments, member), member, due_ms)
+    for number in state.undelivered(member):
+        if allows(check_delivered, state, number, member):
+            yield Duty("delivered", delivered_subject(number), member, None)
+    if allows(check_witness, state, member):
+        yield Duty("witness", witness_subject(check_witness(state, member)), member, None)
+
+
 def _candidate_duties(state: State, candidate: Candidate, member: MemberId, time_ms: int) -> Iterator[Duty]:
     due_ms = candidate.due_ms if candidate.status in OPEN else None
     if allows(check_release, candidate, member):
         yield Duty("release", candidate.round, member, due_ms)
     if allows(check_show, candidate, member):
         yield Duty("show", candidate.round, member, due_ms)
-    if allows(check_commit, candidate, member):
+    if allows(check_commit, state, candidate, member):
         yield Duty("test", candidate.round, member, due_ms)
     if allows(check_reveal, state, candidate, member, time_ms):
         yield Duty("reveal", reveal_subject(candidate), member, due_ms)

@@ -1,23 +1,31 @@
-"""Changes that two thirds of the members decide: reverts and hyper-parameters (Lugan et al. 2019, §III.D)."""
+"""Changes that two thirds of the members decide (Lugan et al. 2019, §III.D): reverts, hyper-parameters, the members."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from tclearn.coalition.quorum import quorum
-from tclearn.encoding import Digest, digest
-from tclearn.ledger import Context
-from tclearn.protocols.tclearn.calls import Approve, Change, Request
-from tclearn.protocols.tclearn.proposing import next_turn
-from tclearn.protocols.tclearn.records import ChangeState
+from tclearn.encoding import Digest, MemberId, digest
+from tclearn.ledger import Context, Rejected
+from tclearn.protocols.tclearn.calls import (
+    HYPERPARAMETERS,
+    OF_MEMBERS,
+    REVERT,
+    ROTATE,
+    Approve,
+    Change,
+    Request,
+    Rotate,
+)
+from tclearn.protocols.tclearn.membership import check_members, needs_approval, take_effect
+from tclearn.protocols.tclearn.proposing import complete, next_turn
+from tclearn.protocols.tclearn.records import APPROVED, ASKED, DONE, VOID, ChangeState
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.reverting import lock_for_revert
 from tclearn.protocols.tclearn.state import State
 
 CHANGE_OPEN_BLOCKS = 8
 """So many further blocks after a change was asked for, approvals no longer count."""
-REVERT = "revert"
-HYPERPARAMETERS = "hyperparameters"
 
 
 def change_id(change: Change) -> Digest:
@@ -30,14 +38,17 @@ def request(state: State, arguments: Request, context: Context) -> None:
     change = arguments.change
     _check(state, change, context)
     name = change_id(change)
-    if state.change(name) is not None:
+    before = state.change(name)
+    if before is not None and not (change.kind in OF_MEMBERS and before.status in (DONE, VOID)):
         raise refuse(Refusal.ALREADY_DONE, "this change has been asked for; approve it")
-    if any(other.asked_by == context.sender for other in _asked(state)):
+    if change.kind in OF_MEMBERS:
+        _withdraw(state, context.sender)
+    elif any(other.asked_by == context.sender and other.change.kind not in OF_MEMBERS for other in _asked(state)):
         raise refuse(
             Refusal.ALREADY_DONE, f"{context.sender} has asked for another change; it lapses after some blocks"
         )
-    state.keep_changes([other for other in state.changes() if not _lapsed(state, state.asked(other))])
-    _count(state, name, ChangeState(change, context.sender, context.index, (context.sender,), "asked"), context)
+    state.keep_changes([other for other in state.changes() if _kept(state, state.asked(other))])
+    _count(state, name, ChangeState(change, context.sender, context.index, (context.sender,), ASKED), context)
 
 
 def approve(state: State, arguments: Approve, context: Context) -> None:
@@ -45,38 +56,100 @@ def approve(state: State, arguments: Approve, context: Context) -> None:
     asked = state.change(arguments.change)
     if asked is None:
         raise refuse(Refusal.UNKNOWN_CHANGE, "no such change was asked for")
-    if asked.status != "asked" or context.sender in asked.approvals:
+    if asked.status != ASKED or context.sender in asked.approvals:
         raise refuse(Refusal.ALREADY_DONE, f"the change is {asked.status}, approved by {', '.join(asked.approvals)}")
     if _lapsed(state, asked):
         raise refuse(Refusal.UNKNOWN_CHANGE, "the change has lapsed; ask for it again")
-    _check_target(state, asked.change)
+    _check_possible(state, asked.change)
     _count(state, arguments.change, replace(asked, approvals=(*asked.approvals, context.sender)), context)
 
 
+def rotate(state: State, arguments: Rotate, context: Context) -> None:
+    """A member takes other keys: one's own affair, and said with the key that it has."""
+    change = Change(ROTATE, state.tip + 1, member=arguments.member, enrolment=arguments.enrolment)
+    if arguments.member.id != context.sender:
+        raise refuse(Refusal.NOT_ALLOWED, f"{context.sender} cannot take keys for {arguments.member.id}")
+    check_members(state, change)
+    mine = [other for other in map(state.asked, state.changes()) if _rotates(other, context.sender)]
+    if any(other.status == APPROVED for other in mine):
+        raise refuse(Refusal.ALREADY_DONE, f"{context.sender} is taking other keys already")
+    if any(other.change.nonce == change.nonce for other in mine) and not complete(state, context.time_ms):
+        raise refuse(Refusal.TOO_EARLY, "once for each block; each time proposals have to wait")
+    state.keep_changes([other for other in state.changes() if _kept(state, state.asked(other))])
+    _count(
+        state, change_id(change), ChangeState(change, context.sender, context.index, (context.sender,), ASKED), context
+    )
+
+
+def settle(state: State, context: Context) -> None:
+    """What is decided of the members takes effect as soon as nothing is under way; called after every call.
+
+    With other members other numbers of approvals suffice, so the changes that are asked for are counted anew.
+    """
+    while state.members_changing and state.pending is None and not state.open_candidates():
+        waiting = [(name, state.asked(name)) for name in state.changes()]
+        name, asked = next((name, each) for name, each in waiting if _waits(each))
+        try:
+            check_members(state, asked.change)
+        except Rejected:  # another change has come before it
+            state.put_change(name, replace(asked, status=VOID))
+            continue
+        take_effect(state, asked.change, context.time_ms)
+        state.put_change(name, replace(asked, status=DONE))
+        for other in state.changes():
+            again = state.asked(other)
+            if again.status == ASKED and not _lapsed(state, again):
+                _count(state, other, again, context)
+
+
 def open_changes(state: State) -> list[ChangeState]:
-    """Changes asked for that have not lapsed, and reverts that are approved and wait, oldest first."""
+    """Changes asked for that have not lapsed, and those that are approved and wait, oldest first."""
     return [change for change in map(state.asked, state.changes()) if not _lapsed(state, change)]
 
 
 def _asked(state: State) -> list[ChangeState]:
-    return [change for change in open_changes(state) if change.status == "asked"]
+    return [change for change in open_changes(state) if change.status == ASKED]
+
+
+def _waits(change: ChangeState) -> bool:
+    return change.status == APPROVED and change.change.kind in OF_MEMBERS
+
+
+def _rotates(change: ChangeState, member: MemberId) -> bool:
+    return change.change.kind == ROTATE and change.asked_by == member
+
+
+def _kept(state: State, change: ChangeState) -> bool:
+    # Rotations of the present height are counted by what is kept of them.
+    return not _lapsed(state, change) or (change.change.kind == ROTATE and change.change.nonce == state.tip + 1)
+
+
+def _withdraw(state: State, asker: MemberId) -> None:
+    # Who has asked for something wrong need not wait until it lapses: while nobody trains no blocks pass.
+    for name in state.changes():
+        asked = state.asked(name)
+        if asked.status == ASKED and asked.asked_by == asker and asked.change.kind in OF_MEMBERS:
+            state.put_change(name, replace(asked, status=VOID))
 
 
 def _lapsed(state: State, change: ChangeState) -> bool:
-    if change.status == "done":
+    if change.status in (DONE, VOID):
         return True
-    return change.status == "asked" and state.tip + 1 > change.change.nonce + CHANGE_OPEN_BLOCKS
+    return change.status == ASKED and state.tip + 1 > change.change.nonce + CHANGE_OPEN_BLOCKS
 
 
 def _count(state: State, name: Digest, asked: ChangeState, context: Context) -> None:
     target, values = asked.change.target, asked.change.values
-    if len(asked.approvals) < quorum(len(state.members)):
+    approved = sum(member in state.members for member in asked.approvals) >= quorum(len(state.members))
+    if not approved and needs_approval(asked.change, asked.asked_by):
         state.put_change(name, asked)
+    elif asked.change.kind in OF_MEMBERS:
+        state.put_change(name, replace(asked, status=APPROVED))
     elif values is not None:
-        state.put_change(name, replace(asked, status="done"))
+        state.put_change(name, replace(asked, status=DONE))
         _set_hyperparameters(state, values, context)
     elif target is not None:
-        state.put_change(name, replace(asked, status="approved"))
+        state.put_change(name, replace(asked, status=APPROVED))
         if state.pending is None:  # else it takes effect when the decided block is in the chain
             lock_for_revert(state, target, context.time_ms, change=name)
 
@@ -96,10 +169,17 @@ def _check(state: State, change: Change, context: Context) -> None:
     governance = state.charter.governance
     if change.nonce != state.tip + 1:
         raise refuse(Refusal.BAD_CHANGE, f"the nonce of a change asked for now is {state.tip + 1}, the coming height")
+    if change.kind in OF_MEMBERS and change.kind != ROTATE:
+        check_members(state, change)
+        return
+    if change.member is not None or change.enrolment is not None or change.expelled is not None:
+        raise refuse(Refusal.BAD_CHANGE, f"a change of the kind {change.kind} names no member")
     if change.kind == REVERT:
         if change.target is None or change.values is not None:
             raise refuse(Refusal.BAD_CHANGE, "a revert names a target block and nothing else")
-        if governance.may_propose_revert and context.sender not in governance.may_propose_revert:
+        # A right of members who have all gone is everybody's: else nobody could ask any more.
+        named = [member for member in governance.may_propose_revert if member in state.members]
+        if named and context.sender not in named:
             raise refuse(Refusal.NOT_ALLOWED, f"{context.sender} may not propose a revert under the charter")
         _check_target(state, change)
     elif change.kind == HYPERPARAMETERS:
@@ -112,6 +192,12 @@ def _check(state: State, change: Change, context: Context) -> None:
             raise refuse(Refusal.BAD_CHANGE, "hyper-parameters are at least 1 (learning_rate: millionths)")
     else:
         raise refuse(Refusal.BAD_CHANGE, f"no such change: {change.kind}")
+
+
+def _check_possible(state: State, change: Change) -> None:
+    if change.kind in OF_MEMBERS:
+        check_members(state, change)
+    _check_target(state, change)
 
 
 def _check_target(state: State, change: Change) -> None:

@@ -11,6 +11,7 @@ from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context
 from tclearn.limits import HIDDEN_PART_RECORDS_MAX, HIDDEN_PARTS_MAX
 from tclearn.protocols.tclearn.calls import Hide, Show
+from tclearn.protocols.tclearn.objects import check_locator
 from tclearn.protocols.tclearn.proposing import ask_keeper, complete, known, start_testing
 from tclearn.protocols.tclearn.records import SHOWING, Asked, Candidate, Kept
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
@@ -39,6 +40,8 @@ def show(state: State, arguments: Show, context: Context) -> None:
         raise refuse(Refusal.COMMITMENT_MISMATCH, f"not part {asked.number} as it was committed to")
     if arguments.n > HIDDEN_PART_RECORDS_MAX:
         raise refuse(Refusal.BAD_PARTS, f"a part of {arguments.n} records; at most {HIDDEN_PART_RECORDS_MAX}")
+    check_locator(state, arguments.locator, arguments.records)
+    state.put_located(arguments.locator, arguments.records)
     part = Part(asked.keeper, asked.number, arguments.locator, arguments.records, arguments.n)
     shown = replace(candidate, hidden=replace(candidate.hidden or Hidden(), part=part))
     state.put_candidate(start_testing(state, shown, context.time_ms))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.coalition.terms import MemberRecord
 from tclearn.encoding import Digest, Value
+from tclearn.protocols.tclearn.roll import MEMBERS, Roll
 from tclearn.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -34,6 +38,15 @@ class Memo:
 
     used: UsedIds | None = None
     _records: dict[str, tuple[Value, Record]] = field(default_factory=dict)
+    _roll: tuple[Value | None, Roll] | None = None
+
+    def roll(self, value: Value | None, charter: ResolvedCharter) -> Roll:
+        """The members that a value of the state lists; those of the charter where there is none."""
+        known = self._roll
+        if known is None or known[0] is not value:
+            listed = [MemberRecord.from_value(each, MEMBERS) for each in cast(Sequence[Value], value or ())]
+            known = self._roll = value, Roll.of(listed if value is not None else charter.members)
+        return known[1]
 
     def record(self, key: str, value: Value, kind: type[R]) -> R:
         """The record that a value is, read once for as long as the key holds this very value.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from tclearn.limits import (
 )
 from tclearn.protocols.tclearn.calls import Declare, Pass, Propose, Release
 from tclearn.protocols.tclearn.drawing import draw_committee, draw_keepers
+from tclearn.protocols.tclearn.objects import check_granted, check_locator, to_train
 from tclearn.protocols.tclearn.records import (
     EXPIRED,
     PROPOSED,
@@ -42,8 +44,9 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
     budget) is no rejected call: it is recorded as a
     refused candidate with the reason and its number, and the turn passes on.
     """
-    check_propose(state, context.sender, context.time_ms)
+    check_offer(state, context.sender, context.time_ms)
     _check_parent(state, arguments.parent)
+    check_locator(state, arguments.locator, arguments.parameters)
     ids = state.declared_ids(context.sender) + arguments.data_ids
     samples = _check_data_ids(ids, arguments.samples)
     if arguments.set_aside > samples:
@@ -73,7 +76,9 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
         performance=None,
         decided_ms=None,
         privacy=arguments.privacy,
+        proposed_ms=None if state.charter.vault is None else context.time_ms,
     )
+    state.put_located(candidate.locator, candidate.parameters)
     state.count_try(context.sender)
     state.forget_declared(context.sender)
     reason, count = _cause_for_refusal(state, candidate, ids)
@@ -90,7 +95,7 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
 
 def declare(state: State, arguments: Declare, context: Context) -> None:
     """Data IDs of a coming proposal, when one transaction cannot hold them all."""
-    check_propose(state, context.sender, context.time_ms)
+    check_offer(state, context.sender, context.time_ms)
     _check_parent(state, arguments.parent)
     part = arguments.data_ids
     _check_data_ids(part, len(part) // ID_BYTES)
@@ -120,6 +125,16 @@ def pass_turn(state: State, arguments: Pass, context: Context) -> None:
     next_turn(state, context.sender, turn.passes + 1, context.time_ms)
 
 
+def check_offer(state: State, member: MemberId, now_ms: int) -> None:
+    """Whether a member may offer a candidate now, having been granted the model that it is trained from.
+
+    Raises:
+        Rejected: it may not.
+    """
+    check_propose(state, member, now_ms)
+    check_granted(state, member, to_train(state))
+
+
 def check_propose(state: State, member: MemberId, now_ms: int) -> None:
     """Whether a member may propose now.
 
@@ -130,6 +145,8 @@ def check_propose(state: State, member: MemberId, now_ms: int) -> None:
         raise refuse(Refusal.HEIGHT_LOCKED, f"block {state.pending.height} is decided and not in the chain yet")
     if complete(state, now_ms):
         raise refuse(Refusal.COMPLETE, "the charter's stop condition is met")
+    if state.members_changing:
+        raise refuse(Refusal.MEMBERS_CHANGING, "a change of the members waits until nothing is under way")
     turn = state.turn
     if turn.member not in (None, member):
         raise refuse(Refusal.NOT_YOUR_TURN, f"it is {turn.member}'s turn")
@@ -197,7 +214,7 @@ def start_testing(state: State, candidate: Candidate, now_ms: int) -> Candidate:
 def next_turn(state: State, after: MemberId, passes: int, now_ms: int) -> None:
     """Hand the turn to the next member that may still propose; to anybody, if all passed or turns are free."""
     members = state.members
-    place = members.index(after) + 1
+    place = bisect_right(members, after)  # it need not be a member any more
     able = [
         member
         for member in members[place:] + members[:place]

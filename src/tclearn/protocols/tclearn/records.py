@@ -29,6 +29,13 @@ EXPIRED: Final = "expired"
 REFUSED: Final = "refused"
 OPEN: Final = frozenset({PROPOSED, SHOWING, TESTING, REVEALING})
 
+ASKED: Final = "asked"
+APPROVED: Final = "approved"
+"""Decided, and waits until it can take effect."""
+DONE: Final = "done"
+VOID: Final = "void"
+"""Nothing came of it: it cannot be done any more, who asked was expelled, or has asked for another one instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn(Record):
@@ -124,6 +131,7 @@ class Candidate(Record):
         privacy: what was done to it, as its proposer says.
         asked: the hidden part that is asked for.
         hidden: what hidden parts had to say; absent while no keeper was asked.
+        proposed_ms: when it was proposed; absent at level A, where nobody asks who had a model when.
     """
 
     id: Digest
@@ -151,6 +159,7 @@ class Candidate(Record):
     privacy: PrivacyEvent | None = None
     asked: Asked | None = None
     hidden: Hidden | None = None
+    proposed_ms: int | None = None
 
     @property
     def hidden_n(self) -> int | None:
@@ -290,7 +299,8 @@ class SeedChain(Record):
         following: tip of the next chain, once committed to.
         from_height: the next chain may be used once all blocks before this one are settled
             (``tclearn.protocols.tclearn.drawing.settled``), so that its first link meets a seed that nobody knew when
-            it was committed to.
+            it was committed to. Of a chain without a following one, of which no link was shown: the same for itself.
+        early: 1: the next chain takes over as soon as it may be used, since the member has other keys now.
     """
 
     epoch: int
@@ -298,11 +308,17 @@ class SeedChain(Record):
     used: int
     following: Digest | None = None
     from_height: int = 0
+    early: int | None = None
 
     @property
     def near_end(self) -> bool:
         """Whether it is time to commit to the next chain."""
         return self.used >= SEED_CHAIN_LENGTH * 3 // 4
+
+    @property
+    def fresh(self) -> bool:
+        """Whether none of its links was shown, and no other chain is to follow it."""
+        return self.used == 0 and self.following is None
 
     def next_link(self, settled: int) -> tuple[int, int] | None:
         """Epoch of the chain that the next link belongs to, and how many of its links were shown before.
@@ -311,21 +327,55 @@ class SeedChain(Record):
             settled: index of the newest settled block.
 
         Returns:
-            ``None`` when the chain is used up and no other may be used yet.
+            ``None`` when the chain is used up and no other may be used yet, or it is a newcomer's that may not.
         """
-        if self.used < SEED_CHAIN_LENGTH:
+        ready = settled + 1 >= self.from_height
+        if self.fresh and not ready:
+            return None
+        if self.used < SEED_CHAIN_LENGTH and not (self.early and ready):
             return self.epoch, self.used
-        if self.following is not None and settled + 1 >= self.from_height:
+        if self.following is not None and ready:
             return self.epoch + 1, 0
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeState(Record):
-    """A change asked for: by whom, approved by whom, and ``"asked"``, ``"approved"`` or ``"done"``."""
+    """A change asked for: by whom, approved by whom, and what became of it: one of the constants above."""
 
     change: Change
     asked_by: MemberId
     entry: int
     approvals: tuple[MemberId, ...]
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessState(Record):
+    """A reading of the vault that was granted (level B).
+
+    Attributes:
+        number: counts all of them.
+        member: who reads.
+        object: name of the object in the store.
+        purpose: ``"train"``, ``"test"`` or ``"use"``.
+        block: index of the block whose model it is, for use.
+        candidate: what is tested with it.
+        entry: ledger index of the call.
+        time_ms: when it was granted.
+        delivered_ms: when the member confirmed that it has it; absent: it may have it or not.
+        height: index of the block that was coming then.
+        witnessed_ms: when a quorum had cosigned a head with it; absent: not yet, or nobody waits for that.
+    """
+
+    number: int
+    member: MemberId
+    object: Digest
+    purpose: str
+    block: int | None
+    candidate: Digest | None
+    entry: int
+    time_ms: int
+    delivered_ms: int | None
+    height: int
+    witnessed_ms: int | None = None

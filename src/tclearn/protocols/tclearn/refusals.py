@@ -43,9 +43,17 @@ class Refusal(IntEnum):
     UNKNOWN_CHANGE = 50
     BAD_CHANGE = 51
     NOT_ALLOWED = 52
+    MEMBERS_CHANGING = 53
+    BAD_ENROLMENT = 54
     NOT_HIDDEN = 60
     BAD_PARTS = 61
     NOT_KEEPER = 62
+    BAD_ACCESS = 70
+    NOT_GRANTED = 71
+    NO_READINGS_LEFT = 72
+    UNKNOWN_ACCESS = 73
+    NOTHING_TO_WITNESS = 74
+    LOCATOR_TAKEN = 75
 
 
 def refuse(code: Refusal, reason: str) -> Rejected:

@@ -85,7 +85,7 @@ def take_back(state: State, now_ms: int) -> None:
     if state.pending is not None:
         return
     drift = state.drift
-    against = [sums for sums in drift.shown.values() if _objects(state, sums)]
+    against = [sums for keeper, sums in drift.shown.items() if keeper in state.members and _objects(state, sums)]
     if len(against) > faulty_max(len(state.members)):
         lock_for_revert(state, drift.best, now_ms, drift=added(against))
 

@@ -7,7 +7,7 @@ finalize.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -19,8 +19,9 @@ from tclearn.coalition.rate import Plateau
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.identity.seed_chain import follows
 from tclearn.ledger import Context
+from tclearn.protocols.tclearn.accessing import count_cosignature
 from tclearn.protocols.tclearn.calls import Endorse, Finalize, Renew, Seal
-from tclearn.protocols.tclearn.drawing import settled
+from tclearn.protocols.tclearn.drawing import next_link
 from tclearn.protocols.tclearn.proposing import next_turn
 from tclearn.protocols.tclearn.records import AnyPending, ChainedBlock, PendingIncrement, PendingRevert, SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
@@ -52,6 +53,7 @@ def endorse(state: State, arguments: Endorse, context: Context) -> None:
     check_endorse(chained, context.sender)
     if chained.entry is None or arguments.cosignature.size != chained.entry + 1:
         raise refuse(Refusal.WRONG_HEAD, "the cosigned head must end with the block's seal")
+    count_cosignature(state, context.sender, arguments.cosignature.size, context.time_ms)
     endorsed = replace(chained, endorsements={**chained.endorsements, context.sender: context.index})
     pending = state.pending
     if pending is None or endorsed.block.index != pending.height:
@@ -99,8 +101,8 @@ def check_seal(state: State, pending: AnyPending, member: MemberId, now_ms: int)
         grace_ms = state.charter.schedule.seal_ms // GRACE_PARTS
         if len(candidate.reveals) < len(candidate.commits) and now_ms < pending.since_ms + grace_ms:
             raise refuse(Refusal.TOO_EARLY, "validators that have committed may still reveal")
-    if state.seed_chain(member).next_link(settled(state)) is None:
-        raise refuse(Refusal.BAD_SEED_REVEAL, "the seed chain is used up, and its successor may not be used yet")
+    if next_link(state, member) is None:
+        raise refuse(Refusal.BAD_SEED_REVEAL, f"{member} has no seed chain that may be used yet")
 
 
 def check_endorse(chained: ChainedBlock, member: MemberId) -> None:
@@ -157,7 +159,7 @@ def generals_exhausted(state: State, pending: AnyPending) -> bool:
 
 def members_digest(state: State) -> Digest:
     """Digest of the member set that a block belongs to."""
-    return digest("tclearn/members/1", *(member.to_value() for member in state.charter.members))
+    return digest("tclearn/members/1", *(member.to_value() for member in state.member_records))
 
 
 def _pending(state: State, height: int) -> AnyPending:
@@ -169,7 +171,7 @@ def _pending(state: State, height: int) -> AnyPending:
 
 def _shown(state: State, member: MemberId, reveal: Digest) -> SeedChain:
     chain = state.seed_chain(member)
-    link = chain.next_link(settled(state))
+    link = next_link(state, member)
     if link is not None and link[0] != chain.epoch and chain.following is not None:
         chain = SeedChain(chain.epoch + 1, chain.following, 0)
     if not follows(chain.last, reveal):
@@ -186,8 +188,8 @@ def _body(state: State, pending: AnyPending, general: MemberId | None, now_ms: i
 def _increment(state: State, pending: PendingIncrement, general: MemberId | None, now_ms: int) -> Block:
     previous = state.block(state.tip)
     candidate = state.candidate(pending.candidate)
-    own = previous.contributions[candidate.proposer]
-    contributions = {**previous.contributions, candidate.proposer: own + candidate.samples}
+    own = previous.contributions.get(candidate.proposer, 0)
+    contributions = _counting(state, {**previous.contributions, candidate.proposer: own + candidate.samples})
     return Block(
         index=pending.height,
         time_ms=now_ms,
@@ -199,7 +201,7 @@ def _increment(state: State, pending: PendingIncrement, general: MemberId | None
         samples=candidate.samples,
         set_aside=candidate.set_aside,
         contributions=contributions,
-        strengths=strengths_ppm(contributions),
+        strengths=strengths_ppm(contributions, state.members),
         data_ids=data_ids_root(state.candidate_ids(candidate.number)),
         hyperparameters=candidate.hyperparameters,
         committee=candidate.committee,
@@ -218,6 +220,7 @@ def _revert(state: State, pending: PendingRevert, general: MemberId | None, now_
     previous = state.block(state.tip)
     asked = state.asked(pending.change) if pending.change else None
     target = state.block(pending.target)
+    contributions = _counting(state, target.contributions)
     return Block(
         index=pending.height,
         time_ms=now_ms,
@@ -228,8 +231,8 @@ def _revert(state: State, pending: PendingRevert, general: MemberId | None, now_
         locator=target.locator,
         samples=0,
         set_aside=0,
-        contributions=target.contributions,
-        strengths=target.strengths,
+        contributions=contributions,
+        strengths=strengths_ppm(contributions, state.members),
         data_ids=data_ids_root(b""),
         hyperparameters=state.hyperparameters,
         committee=pending.committee,
@@ -242,6 +245,12 @@ def _revert(state: State, pending: PendingRevert, general: MemberId | None, now_
         privacy=state.block_privacy(None),
         hidden=Hidden(drift=pending.drift) if pending.drift else None,
     )
+
+
+def _counting(state: State, contributions: Mapping[str, int]) -> dict[str, int]:
+    # Of every member, and of those former ones whose records are in the model still.
+    former = {name: own for name, own in contributions.items() if own and name not in state.members}
+    return {**former, **{member: contributions.get(member, 0) for member in state.members}}
 
 
 def _best(state: State, height: int, performance: Paired | None) -> int:

@@ -2,12 +2,15 @@
 
 Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``,
 ``candidate-ids/…``, ``named/…``, ``open``, ``offered/…``, ``offers/…``, ``declared/…``, ``seed``, ``chain/…``,
-``hyperparameters``, ``rate``, ``privacy/…``, ``change/…``, ``changes``, ``reverts``, ``kept/…``, ``asked``, ``drift``.
+``hyperparameters``, ``rate``, ``privacy/…``, ``change/…``, ``changes``, ``reverts``, ``kept/…``, ``asked``, ``drift``,
+``members``, ``former``, ``credential/…``, ``enrolment/…``;
+at level B ``accesses``, ``access/…``, ``granted/…``, ``readings/…``, ``undelivered/…``, ``unwitnessed``,
+``cosigned/…``, ``located/…``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TypeVar, cast
 
@@ -16,11 +19,16 @@ from tclearn.coalition.block import ID_BYTES, INCREMENT, REVERT, Block, split_id
 from tclearn.coalition.privacy import BlockPrivacy, PrivacyEvent, Spent, epsilon_ppm
 from tclearn.coalition.rate import RateState
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.coalition.terms import MemberRecord
 from tclearn.encoding import Digest, MemberId, Value, digest
 from tclearn.ledger import View
+from tclearn.limits import UNCONFIRMED_LISTED_MAX
+from tclearn.protocols.tclearn.calls import OF_MEMBERS, USE
 from tclearn.protocols.tclearn.memo import Memo, UsedIds
 from tclearn.protocols.tclearn.records import (
+    APPROVED,
     OPEN,
+    AccessState,
     AnyPending,
     Askings,
     Candidate,
@@ -34,6 +42,7 @@ from tclearn.protocols.tclearn.records import (
     SeedChain,
     Turn,
 )
+from tclearn.protocols.tclearn.roll import MEMBERS, Roll, credentials
 from tclearn.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -215,6 +224,11 @@ class State:
         """Set the count of candidates per member for the present height."""
         self.writes["tries"] = dict(tries)
 
+    def forget_tries(self, member: MemberId) -> None:
+        """Leave a member out of the count."""
+        tries = cast(Mapping[str, int], self._value("tries"))
+        self.put_tries({name: count for name, count in tries.items() if name != member})
+
     def count_try(self, member: MemberId) -> None:
         """Count one more candidate of a member."""
         tries = cast(Mapping[str, int], self._value("tries"))
@@ -268,9 +282,9 @@ class State:
         """A member's seed chain."""
         return self._record(f"chain/{member}", SeedChain)
 
-    def put_seed_chain(self, member: MemberId, chain: SeedChain) -> None:
-        """Set a member's seed chain."""
-        self.writes[f"chain/{member}"] = chain.to_value()
+    def put_seed_chain(self, member: MemberId, chain: SeedChain | None) -> None:
+        """Set a member's seed chain, or forget it."""
+        self.writes[f"chain/{member}"] = chain.to_value() if chain else None
 
     # --- hidden parts ----------------------------------------------------------------------------------------------
 
@@ -376,16 +390,170 @@ class State:
 
     def put_change(self, change: Digest, state: ChangeState) -> None:
         """Store a change."""
-        if self.change(change) is None:
+        if change not in self.changes():
             self.writes["changes"] = [*self.changes(), change]
         self.writes[f"change/{change.hex()}"] = state.to_value()
+
+    # --- readings of the vault -------------------------------------------------------------------------------------
+
+    @property
+    def accesses(self) -> int:
+        """Number of readings granted so far."""
+        return cast(int, self._value("accesses", 0))
+
+    def access(self, number: int) -> AccessState:
+        """A reading by its number."""
+        return self._record(_numbered("access", number), AccessState)
+
+    def granted(self, member: MemberId, object: Digest, purpose: str | None = None) -> AccessState | None:  # noqa: A002
+        """The newest reading of an object that a member was granted; ``None``: none was.
+
+        Args:
+            member: who reads.
+            object: name of the object.
+            purpose: only readings for this; training and testing count as one.
+        """
+        kinds = ("use", "work") if purpose is None else (_kind_of(purpose),)
+        numbers = (cast(int, self._value(_granted(kind, member, object), -1)) for kind in kinds)
+        newest = max(numbers)
+        return None if newest == -1 else self.access(newest)
+
+    def add_access(self, access: AccessState) -> None:
+        """Store a reading that is granted."""
+        self._put_access(access)
+        self.writes["accesses"] = access.number + 1
+        self.writes[_granted(_kind_of(access.purpose), access.member, access.object)] = access.number
+        self.writes[f"undelivered/{access.member}"] = [
+            *self.undelivered(access.member)[-UNCONFIRMED_LISTED_MAX + 1 :],
+            access.number,
+        ]
+        if access.purpose == USE:
+            self.writes[f"readings/{access.member}"] = self._readings(access.member) + 1
+            if not self.witnessed(access):
+                self.writes["unwitnessed"] = [*self.unwitnessed(), access.number]
+
+    def put_delivered(self, access: AccessState) -> None:
+        """Store a reading that is confirmed."""
+        self._put_access(access)
+        left = [number for number in self.undelivered(access.member) if number != access.number]
+        self.writes[f"undelivered/{access.member}"] = left or None
+
+    def put_witnessed(self, access: AccessState) -> None:
+        """Store a reading that a quorum knows of."""
+        self._put_access(access)
+        self.writes["unwitnessed"] = [number for number in self.unwitnessed() if number != access.number] or None
+
+    def undelivered(self, member: MemberId) -> list[int]:
+        """The newest readings of a member that it has not confirmed, oldest first."""
+        return self._numbers(f"undelivered/{member}")
+
+    def unwitnessed(self) -> list[int]:
+        """Readings that wait until a quorum has cosigned a head with them, oldest first."""
+        return self._numbers("unwitnessed")
+
+    def witnessed(self, access: AccessState) -> bool:
+        """Whether as many members know of a reading as the charter wants before it is handed out."""
+        terms = self.charter.vault
+        return access.purpose != USE or terms is None or not terms.witnessed or access.witnessed_ms is not None
+
+    def readings_left(self, member: MemberId) -> int:
+        """How many readings for its own use a member may still ask for; 0 where there is no vault."""
+        terms = self.charter.vault
+        if terms is None:
+            return 0
+        counted = self.block(self.tip).contributions.get(member, 0)
+        earned = terms.reads_per_1000_samples * (counted // 1000)
+        return max(0, terms.reads + earned - self._readings(member))
+
+    def cosigned(self, member: MemberId) -> int:
+        """Size of the largest head that a member has cosigned (level B)."""
+        return cast(int, self._value(f"cosigned/{member}", 0))
+
+    def put_cosigned(self, member: MemberId, size: int) -> None:
+        """Set the size of the largest head that a member has cosigned."""
+        self.writes[f"cosigned/{member}"] = size
+
+    def located(self, locator: Digest) -> Digest | None:
+        """What an object was announced to hold (level B): digest of its parameters or records."""
+        known = self._value(f"located/{locator.hex()}", -1)
+        return None if known == -1 else cast(Digest, known)
+
+    def put_located(self, locator: Digest, belongs: Digest) -> None:
+        """Set what an object is announced to hold; nothing at level A."""
+        if self.charter.vault is not None:
+            self.writes[f"located/{locator.hex()}"] = belongs
+
+    def _put_access(self, access: AccessState) -> None:
+        self.writes[_numbered("access", access.number)] = access.to_value()
+
+    def _readings(self, member: MemberId) -> int:
+        return cast(int, self._value(f"readings/{member}", 0))
+
+    def _numbers(self, key: str) -> list[int]:
+        return [cast(int, number) for number in cast(Sequence[Value], self._value(key, ()))]
 
     # --- members ---------------------------------------------------------------------------------------------------
 
     @property
+    def roll(self) -> Roll:
+        """Who the members are now."""
+        value = self.writes[MEMBERS] if MEMBERS in self.writes else self._view.get(MEMBERS)
+        return self._memo.roll(value, self.charter)
+
+    @property
     def members(self) -> tuple[MemberId, ...]:
-        """The members, sorted."""
-        return tuple(member.id for member in self.charter.members)
+        """The members' names, sorted."""
+        return self.roll.ids
+
+    @property
+    def member_records(self) -> tuple[MemberRecord, ...]:
+        """The members with their keys, by name."""
+        return self.roll.records
+
+    def member_of(self, key: bytes) -> MemberId | None:
+        """Whose transaction key it is; ``None``: nobody's now."""
+        return self.roll.keys.get(key)
+
+    def put_members(self, roll: Roll) -> None:
+        """Set who the members are."""
+        self.writes[MEMBERS] = [record.to_value() for record in roll.records]
+
+    @property
+    def former(self) -> tuple[MemberId, ...]:
+        """Those who were members once and are none now, sorted."""
+        return tuple(cast(Sequence[MemberId], self._value("former", ())))
+
+    def put_former(self, former: Iterable[MemberId]) -> None:
+        """Set who was a member once and is none now."""
+        self.writes["former"] = sorted(former)
+
+    def holder(self, credential: bytes) -> MemberId | None:
+        """Whose key, seed tip or root certificate it is or ever was; ``None``: nobody's. It never is another's."""
+        named = self._value(f"credential/{credential.hex()}", "")
+        if named:
+            return cast(MemberId, named)
+        return next((record.id for record in self.charter.members if credential in credentials(record)), None)
+
+    def put_admitted(self, record: MemberRecord, enrolment: bytes) -> None:
+        """Remember for good whose credentials these are, and the enrolment file that shows it."""
+        for credential in credentials(record):
+            self.writes[f"credential/{credential.hex()}"] = record.id
+        self.writes[f"enrolment/{(record.certificate or record.key).hex()}"] = enrolment
+
+    def enrolment(self, record: MemberRecord) -> bytes | None:
+        """The enrolment file of a member that was admitted, or has rotated its keys; ``None``: it is the charter's."""
+        return cast(bytes, self._value(f"enrolment/{(record.certificate or record.key).hex()}", b"")) or None
+
+    def enrolments(self) -> list[bytes]:
+        """All enrolment files on the ledger, those of former members and keys, too; in no order that means anything."""
+        return [cast(bytes, self._view[key]) for key in self._view if key.startswith("enrolment/")]
+
+    @property
+    def members_changing(self) -> bool:
+        """Whether a change of the members is decided and waits until nothing is under way."""
+        return any(
+            asked.status == APPROVED and asked.change.kind in OF_MEMBERS for asked in map(self.asked, self.changes())
+        )
 
     def _value(self, key: str, default: Value | None = None) -> Value:
         if key in self.writes:
@@ -400,6 +568,14 @@ class State:
 
     def _record(self, key: str, kind: type[R]) -> R:
         return self._memo.record(key, self._value(key), kind)
+
+
+def _kind_of(purpose: str) -> str:
+    return USE if purpose == USE else "work"
+
+
+def _granted(kind: str, member: MemberId, locator: Digest) -> str:
+    return f"granted/{kind}/{member}/{locator.hex()}"
 
 
 def _part(member: MemberId, number: int) -> str:

@@ -15,6 +15,7 @@ from tclearn.ledger import Context
 from tclearn.limits import CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX
 from tclearn.protocols.tclearn.calls import Commit, Reveal
 from tclearn.protocols.tclearn.drawing import draw_generals
+from tclearn.protocols.tclearn.objects import check_granted, to_test
 from tclearn.protocols.tclearn.proposing import close, known, start_testing
 from tclearn.protocols.tclearn.records import (
     ACCEPTED,
@@ -36,7 +37,7 @@ from tclearn.protocols.tclearn.state import State
 def commit(state: State, arguments: Commit, context: Context) -> None:
     """A validator commits to its verdict. When all have, the reveals begin."""
     candidate = _at_attempt(state, arguments.candidate, arguments.attempt)
-    check_commit(candidate, context.sender)
+    check_commit(state, candidate, context.sender)
     candidate = replace(candidate, commits={**candidate.commits, context.sender: arguments.commitment})
     if len(candidate.commits) == len(candidate.committee):
         candidate = _start_reveals(state, candidate, context.time_ms)
@@ -75,8 +76,18 @@ def reveal(state: State, arguments: Reveal, context: Context) -> None:
     _settle_hidden(state, candidate.number, context.time_ms)
 
 
-def check_commit(candidate: Candidate, member: MemberId) -> None:
-    """Whether a member may commit to a verdict on a candidate.
+def check_commit(state: State, candidate: Candidate, member: MemberId) -> None:
+    """Whether a member may commit to a verdict on a candidate, having been granted what testing it takes.
+
+    Raises:
+        Rejected: it may not.
+    """
+    check_committing(candidate, member)
+    check_granted(state, member, to_test(state, candidate))
+
+
+def check_committing(candidate: Candidate, member: MemberId) -> None:
+    """Whether a member is asked to test a candidate.
 
     Raises:
         Rejected: it may not.

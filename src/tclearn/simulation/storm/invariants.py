@@ -15,6 +15,7 @@ from tclearn.encoding import Digest, MemberId, Value
 from tclearn.errors import StorageError, VerificationError
 from tclearn.learning.parameters import Parameters
 from tclearn.ledger import Head, Transaction
+from tclearn.ledger.cosigning import Cosignature
 from tclearn.ledger.engines.follower import Follower
 from tclearn.ledger.evidence import check_evidence
 from tclearn.ledger.replica import Replica, Restored
@@ -72,8 +73,8 @@ def no_fork(storm: Storm) -> Iterator[str]:
     heads: dict[Head, set[MemberId]] = {}
     for node in storm.nodes:
         for transaction in node.said:
-            if transaction.call.method == "endorse":
-                said = calls.Endorse.from_value(transaction.call.arguments).cosignature
+            said = _cosigned(transaction)
+            if said is not None:
                 heads.setdefault(said.head, set()).add(node.name)
     enough = 2 * storm.plan.members // 3 + 1
     cosigned = sorted((head for head, members in heads.items() if len(members) >= enough), key=lambda head: head.size)
@@ -205,6 +206,26 @@ def taken_back_for_cause(storm: Storm) -> Iterator[str]:
                 yield f"block {chained.block.index} goes back from a model that is as good"
 
 
+def read_as_granted(storm: Storm) -> Iterator[str]:
+    """What was handed out had been granted to that member, and for own use a quorum had cosigned a head with it."""
+    accesses: dict[tuple[MemberId, Digest], list[tuple[int, str]]] = {}
+    for member, entry, said in _accepted(storm, "access"):
+        asked = calls.Access.from_value(said)
+        accesses.setdefault((member, asked.object), []).append((entry, asked.purpose))
+    heads: list[tuple[int, MemberId, int]] = []
+    for method in ("endorse", "witness"):
+        for member, entry, said in _accepted(storm, method):
+            heads.append((entry, member, calls.METHODS[method].from_value(said).cosignature.size))  # type: ignore[attr-defined]
+    enough = 2 * storm.plan.members // 3 + 1
+    for handed in storm.handed:
+        for entry, purpose in accesses.get((handed.member, handed.object), ()):
+            knowing = {who for at, who, size in heads if at < handed.size and size > entry}
+            if entry < handed.size and (purpose != calls.USE or len(knowing) >= enough):
+                break
+        else:
+            yield f"{handed.member} was handed {handed.object.hex()[:16]} at {handed.size} entries, without an access"
+
+
 def replay_is_snapshot_and_suffix(storm: Storm) -> Iterator[str]:
     """A replica that begins in the middle, from stored state, ends where one ends that has replayed everything."""
     each = storm.sequencers[0]
@@ -263,12 +284,20 @@ INVARIANTS: Final[dict[str, Callable[[Storm], Iterator[str]]]] = {
     "strengths right": strengths_right,
     "parts are new": parts_are_new,
     "taken back for cause": taken_back_for_cause,
+    "read as granted": read_as_granted,
     "replay is snapshot and suffix": replay_is_snapshot_and_suffix,
     "idempotence": idempotence,
 }
 """What must hold when whoever orders the ledger is honest."""
 FORKED: Final[dict[str, Callable[[Storm], Iterator[str]]]] = {"no fork": no_fork, "witnesses know": witnesses_know}
 """What must hold when it is not."""
+
+
+def _cosigned(transaction: Transaction) -> Cosignature | None:
+    call = transaction.call
+    if call.method == "endorse":
+        return calls.Endorse.from_value(call.arguments).cosignature
+    return calls.Witness.from_value(call.arguments).cosignature if call.method == "witness" else None
 
 
 def _extends(history: Sequencer, heads: Sequence[Head]) -> bool:
@@ -317,6 +346,8 @@ def _about(transaction: Transaction) -> tuple[object, ...] | None:
             return "seal", arguments["height"]
         case "endorse":
             return "endorse", arguments["block"]
+        case "witness":
+            return "witness", calls.Witness.from_value(arguments).cosignature.size
         case "hide":
             return "hide", arguments["first"]
         case "show":

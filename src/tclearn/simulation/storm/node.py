@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tclearn.agents import Agent, MemoryOutbox, Site
+from tclearn.agents.loop import sequence_number
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import MessageError, StorageError, TCLearnError, UnreachableError, VerificationError
 from tclearn.identity import PublicKey, Signer
@@ -15,6 +16,7 @@ from tclearn.ledger import Call, Head, Ledger, Transaction
 from tclearn.ledger.engines.follower import Follower, Fork, Source
 from tclearn.ledger.replica import Applied, Replica
 from tclearn.limits import TRANSACTION_LIFETIME_MS
+from tclearn.protocols.tclearn import calls
 from tclearn.protocols.tclearn.adversaries.words import LIARS, Liar
 from tclearn.protocols.tclearn.agent import Participant
 from tclearn.protocols.tclearn.contract import TCLearn
@@ -25,10 +27,13 @@ from tclearn.simulation.storm.faults import Crashed, FailingOutbox, FailingStore
 from tclearn.simulation.storm.plan import FADER, POISONER
 from tclearn.simulation.storm.sequencers import Sequencer
 from tclearn.simulation.storm.toys import BAD, FADED, GOOD, Toy
-from tclearn.store import MemoryStore
+from tclearn.simulation.storm.vault import granted
+from tclearn.store import MemoryStore, Store
 
 _KINDS: Final = {POISONER: BAD, FADER: FADED}
 _DOWN_MS_MAX: Final = 30 * 60_000
+_READS: Final = 0.05
+_MODEL_BYTES_MAX: Final = 10_000
 
 
 @dataclass
@@ -67,7 +72,7 @@ class Node:
     source: Source
     elsewhere: Source
     echoed: Sequencer | None
-    store: MemoryStore
+    store: Store
     weather: Weather
     skew_ms: int = 0
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
@@ -146,6 +151,8 @@ class Node:
             return False  # it is tried again
         if isinstance(agent.role, Liar) and follower.state() is not None:
             self._lie(agent.role, agent.ledger)
+        if self.contract.charter.vault is not None:
+            self._read(agent.ledger)
         return spoke
 
     def _lie(self, role: Liar, ledger: Ledger[State]) -> None:
@@ -156,12 +163,27 @@ class Node:
                 except TCLearnError:
                     continue
 
+    def _read(self, ledger: Ledger[State]) -> None:
+        # Now and then a member reads for its own use; one that lies tries to have whatever there is.
+        if self.weather.chance.random() > _READS:
+            return
+        state = ledger.state()
+        index = self.weather.chance.randint(0, state.tip)
+        locator = state.block(index).locator
+        if locator is None:
+            return
+        with suppress(UnreachableError, StorageError, MessageError, VerificationError):
+            if granted(state, self.name, locator) or self.lie:
+                self._site().store.get(locator, size_max=_MODEL_BYTES_MAX)
+            ledger.submit(self._signed(calls.call(calls.Access(locator, calls.USE, block=index)), ledger))
+
     def _signed(self, call: Call, ledger: Ledger[State]) -> Transaction:
+        lowest = ledger.next_sequence(self.signer.public)
         return Transaction.signed(
             self.signer,
             self.contract.charter.digest,
             call,
-            sequence=ledger.next_sequence(self.signer.public),
+            sequence=lowest if self.lie else sequence_number(lowest, call),
             expires_ms=ledger.time_ms() + TRANSACTION_LIFETIME_MS,
         )
 

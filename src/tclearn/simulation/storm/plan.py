@@ -38,6 +38,7 @@ class Plan:
         storm_ms: how long it lasts; afterwards only the liars remain.
         hidden: parts of hidden test records that each member brings at a time; 0: the rule does not look at any.
         forks: whether whoever orders the ledger shows two histories, leaves out and holds back what it likes.
+        level: ``"A"``, or ``"B"``: the models lie in a vault, and members read some of them for their own use, too.
     """
 
     seed: int
@@ -54,6 +55,7 @@ class Plan:
     storm_ms: int = 0
     hidden: int = 0
     forks: bool = False
+    level: str = "A"
 
     @classmethod
     def drawn(cls, seed: int, *, forks: bool = False) -> Self:
@@ -77,4 +79,5 @@ class Plan:
             storm_ms=chance.randint(5, 180) * _MINUTE_MS,
             hidden=chance.choice([0, 2, 6]),
             forks=forks,
+            level=chance.choice(["A", "A", "B"]),
         )

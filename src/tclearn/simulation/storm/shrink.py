@@ -55,6 +55,7 @@ def _simpler(plan: Plan) -> Iterator[Plan]:
         replace(plan, crash=0),
         replace(plan, outage=0),
         replace(plan, hidden=0),
+        replace(plan, level="A"),
     ):
         if calmer != plan:
             yield calmer

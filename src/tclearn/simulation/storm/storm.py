@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
@@ -25,6 +25,7 @@ from tclearn.simulation.storm.node import Node
 from tclearn.simulation.storm.plan import Plan
 from tclearn.simulation.storm.sequencers import Face, Sequencer, TwoFaced
 from tclearn.simulation.storm.toys import GLOBAL_N, Looking, Toy
+from tclearn.simulation.storm.vault import Handed, StormVault
 from tclearn.store import MemoryStore
 
 START_MS: Final = 1_767_225_600_000
@@ -52,6 +53,7 @@ class Storm:
         nodes: the members; a liar has a second one under a second history.
         sequencers: the history, or both.
         store: the coalition's store.
+        handed: what the vault has handed out, at level B.
         rounds: how often every member had its turn.
     """
 
@@ -62,6 +64,7 @@ class Storm:
     sequencers: list[Sequencer]
     store: MemoryStore
     rounds: int = 0
+    handed: list[Handed] = field(default_factory=list)
 
     @property
     def charter(self) -> ResolvedCharter:
@@ -152,7 +155,7 @@ class Storm:
 def weather(plan: Plan) -> Storm:
     """A storm that is about to begin."""
     chance = random.Random(f"tclearn/weather/{plan.seed}")
-    contract = _coalition(plan.members, plan.blocks, plan.turns, hidden=plan.hidden > 0)
+    contract = _coalition(plan.members, plan.blocks, plan.turns, plan.level, hidden=plan.hidden > 0)
     keys = SeededKeys(_KEYS_SEED)
     sky = Weather(plan, chance, START_MS)
     log = keys.log()
@@ -195,7 +198,7 @@ def weather(plan: Plan) -> Storm:
                     echoed=None if name in replaying or plan.forks else storm.sequencers[0],
                     source=faces[name, side] if plan.forks else storm.sequencers[0],
                     elsewhere=faces[name, chance.choice([0, 1])] if plan.forks else storm.sequencers[0],
-                    store=store,
+                    store=StormVault(store, name, storm.sequencers, storm.handed) if plan.level == "B" else store,
                     weather=sky,
                     skew_ms=plan.skews_ms[place] if plan.skews_ms else 0,
                 )
@@ -204,7 +207,7 @@ def weather(plan: Plan) -> Storm:
 
 
 @cache
-def _coalition(members: int, blocks: int, turns: str, *, hidden: bool) -> TCLearn:
+def _coalition(members: int, blocks: int, turns: str, level: str, *, hidden: bool) -> TCLearn:
     names = [MemberId(f"m{number:02d}") for number in range(members)]
     keys = SeededKeys(_KEYS_SEED)
     initial = Toy("").initial(1)
@@ -214,6 +217,7 @@ def _coalition(members: int, blocks: int, turns: str, *, hidden: bool) -> TCLear
         metric="accuracy",
         blocks=blocks,
         turns=turns,
+        level=level,
         acceptance="paper",
         minimum_batch=1,
     )
@@ -228,6 +232,7 @@ def _coalition(members: int, blocks: int, turns: str, *, hidden: bool) -> TCLear
         global_n=GLOBAL_N,
         hyperparameters={"epochs": 1},
         data_key=keys.data(),
+        id_key=keys.ids().public,
     )
     contract = contract_of(resolved)
     if not isinstance(contract, TCLearn):
