@@ -56,6 +56,13 @@ def test_every_method_is_listed_with_its_arguments_and_no_other():
             assert {field.name for field in fields(cast(Any, calls.METHODS[method]))} <= named, method
 
 
+def test_the_architecture_has_every_file_of_the_protocol():
+    text = (DOCS.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    paragraph = text.partition("Inside `protocols/deepchain`")[2].partition("\n\n")[0]
+    files = {path.stem for path in (DOCS.parent / "src" / "tclearn" / "protocols" / "deepchain").glob("[a-z]*.py")}
+    assert files <= set(re.findall(r"`(\w+)`", paragraph))
+
+
 def test_every_phase_is_listed_in_its_order():
     assert [cell.strip("`") for cell in first_cells("An iteration")] == list(PHASES) == list(_SPOKEN)
 
