@@ -27,17 +27,18 @@ class Ends:
         code: its exit code.
         labels: the code of its error, one of these.
         large: both for a file that is too large.
-        empty: both for an empty file, where those differ.
+        empty: how it ends for an empty file, where it is otherwise.
     """
 
     code: int
     labels: tuple[str, ...]
     large: tuple[int, str] = (2, "TCL-302")
-    empty: tuple[int, str] | None = None
+    empty: Ends | None = None
 
 
 _SITE = Ends(2, ("TCL-901",))
-_SITE_OF_STRANGER = Ends(2, ("TCL-901",), empty=(2, "TCL-106"))  # an empty one is read; then the key is a stranger's
+# An empty one is read; then the key is a stranger's.
+_SITE_OF_STRANGER = Ends(2, ("TCL-901",), empty=Ends(2, ("TCL-106",)))
 _CHARTER = Ends(2, ("TCL-901",))
 _KEY = Ends(2, ("TCL-308",), large=(2, "TCL-308"))
 _STREAM = Ends(3, ("TCL-401",), large=(3, "TCL-401"))  # read piece by piece: the first bytes are wrong already
@@ -143,23 +144,26 @@ MADE = (
     "demo --dataset breast-cancer --blocks 1 --out @",
     "coalition new charter.toml -C @",
     "reproduce tclearn-table1 --out @",
-    f"join https://localhost:9 --charter {DIGEST} --key leuven.key -C @",
 )
+JOINED = f"join https://localhost:9 --charter {DIGEST} --key leuven.key -C @"
 
 # The folders of a vault, and what a restoration makes (tests/cli/test_vault_paths.py).
-VAULTS = (
-    "vault backup @",
-    "vault backup new --at @",
-    "vault restore @ -C fresh",
+BACKUP = "vault backup @"
+RESTORE = "vault restore @ -C fresh"
+RESTORED = (
     "vault restore copy -C @",
     "vault restore copy -C fresh --at @",
     "vault restore copy -C fresh --vault-key @",
+)
+OPENED = (
+    "vault backup new --at @",
     "vault sweep --at @",
     "vault keys rotate --at @",
     "vault keys retire --at @",
 )
+VAULTS = (BACKUP, RESTORE, *RESTORED, *OPENED)
 
-ROWS = (*FILES, *DIRECTORIES, *OUTPUTS, *MADE, *VAULTS)
+ROWS = (*FILES, *DIRECTORIES, *OUTPUTS, *MADE, JOINED, *VAULTS)
 
 Place = tuple[str, str]
 """The words of a command, and the name of one of its parameters."""

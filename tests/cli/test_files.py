@@ -6,10 +6,11 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from tests.cli.named_paths import DIRECTORIES, FILES, MADE, OUTPUTS, RECORD, ROWS, Ends, places, tried
+import typer
+from tests.cli.named_paths import DIRECTORIES, FILES, JOINED, MADE, OUTPUTS, RECORD, ROWS, Ends, places, tried
 
 from tclearn.cli import main
 from tclearn.cli.keys import VAULT_PASSPHRASE
@@ -108,7 +109,8 @@ def test_a_file_that_is_named(tclearn: Any, office: Path, command: str) -> None:
         assert f"{named(command, path)} cannot be read" in ends(tclearn, command, path, 1, "TCL-503")
     assert "junk.file is not a directory" in ends(tclearn, command, "junk.file/x", 1, "TCL-503")
     expected = FILES[command]
-    ends(tclearn, command, "empty.file", *(expected.empty or (expected.code, *expected.labels)))
+    empty = expected.empty or expected
+    ends(tclearn, command, "empty.file", empty.code, *empty.labels)
     ends(tclearn, command, "junk.file", expected.code, *expected.labels)
     code, label = expected.large
     assert named(command, "large.file") in ends(tclearn, command, "large.file", code, label) or code == 3
@@ -189,12 +191,8 @@ def part(tclearn: Any, office: Path) -> None:
 def test_a_directory_to_make(tclearn: Any, office: Path) -> None:
     tclearn("member", "new", "porto", "--to", "new/keys")
     assert (office / "new" / "keys" / "porto.key").is_file()
-    demo, coalition, again = (
-        "demo --dataset breast-cancer --blocks 1 --out @",
-        "coalition new charter.toml -C @",
-        "reproduce tclearn-table1 --out @",
-    )
-    for command in ("member new turin --to @", demo, again):
+    member, demo, coalition, again = MADE
+    for command in (member, demo, again):
         for path in ("junk.file/new", f"{LONG}/new"):
             ends(tclearn, command, path, 1, "TCL-503")
     for command in (demo, coalition, again):
@@ -204,11 +202,27 @@ def test_a_directory_to_make(tclearn: Any, office: Path) -> None:
         assert "holds something" in ends(tclearn, command, ".", 2, "TCL-901")
 
 
+def test_a_folder_that_belongs_to_somebody_else(tclearn: Any, office: Path) -> None:
+    *_, made = MADE
+    ends(tclearn, made, "junk.file", 2, "TCL-901")  # now all modules are loaded
+    office.chmod(0o755)
+    (office / "folder").chmod(0)
+    superuser = os.geteuid() == 0
+    try:
+        if superuser:  # who may look into every folder
+            os.seteuid(65534)
+        said = ends(tclearn, made, "folder", 1, "TCL-503")
+    finally:
+        if superuser:
+            os.seteuid(0)
+        (office / "folder").chmod(0o755)
+    assert "folder cannot be used: Permission denied" in said
+
+
 def test_a_directory_to_join_with(tclearn: Any, office: Path) -> None:
-    (join,) = (row for row in MADE if row.startswith("join"))
-    assert "junk.file is a file" in ends(tclearn, join, "junk.file", 2, "TCL-901")
+    assert "junk.file is a file" in ends(tclearn, JOINED, "junk.file", 2, "TCL-901")
     for path in ("new", "folder", LONG):  # nobody is at that address; nothing is made
-        ends(tclearn, join, path, 4, "TCL-409")
+        ends(tclearn, JOINED, path, 4, "TCL-409")
     assert not (office / "new").exists()
 
 
@@ -225,3 +239,25 @@ def test_every_path_of_every_command_is_in_the_tables() -> None:
     } <= found
     assert ("join", "url") not in found
     assert tried(ROWS) == found
+
+
+def test_paths_are_found_at_any_depth_and_in_any_form() -> None:
+    outer, inner = typer.Typer(), typer.Typer()
+
+    @inner.command()
+    def deep(
+        one: Path,
+        maybe: Annotated[Path | None, typer.Option()] = None,
+        some: Annotated[list[Path] | None, typer.Option()] = None,
+        text: Annotated[str, typer.Option(help="A digest, or a file with it.")] = "",
+        place: Annotated[str | None, typer.Option(metavar="FOLDER")] = None,
+        name: Annotated[str, typer.Option(help="Who it is.")] = "",
+        number: int = 1,
+    ) -> None: ...
+
+    @inner.command()
+    def other(name: str) -> None: ...
+
+    outer.add_typer(inner, name="group")
+    named = ("one", "maybe", "some", "text", "place")
+    assert set(places(typer.main.get_command(outer))) == {("group deep", name) for name in named}

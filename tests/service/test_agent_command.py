@@ -19,6 +19,7 @@ from tests.service.conftest import ENROLMENTS, NAMES, Member, Service, all_joine
 from tclearn.cli import main
 from tclearn.coalition.digest_text import format_digest
 from tclearn.directory.coalition import CoalitionDirectory
+from tclearn.encoding import Digest
 from tclearn.identity.key_file import write_key_file
 
 SITE = 'data = "tests.service.material:of_leuven"\nglobal_test = "tests.service.material:global_test"\n'
@@ -193,3 +194,13 @@ def test_there_is_nothing_to_offer(
         assert "no records left to train on" in refused(capsys, 1, "705", "propose", "--dir", where)
     finally:
         strict.end()
+
+
+def test_the_directory_of_another_coalition_is_left_alone(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def files() -> dict[str, bytes]:
+        return {str(each): each.read_bytes() for each in (at / "coalition").rglob("*") if each.is_file()}
+
+    before, other = files(), format_digest(Digest(bytes(32)))
+    said = refused(capsys, 2, "704", "join", "https://127.0.0.1:1", "--charter", other, "--key", "leuven.key")
+    assert "is the directory of another coalition" in said
+    assert files() == before

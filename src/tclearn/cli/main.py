@@ -16,7 +16,7 @@ from tclearn.cli.demo import EPILOG, demo
 from tclearn.cli.ledger import app as ledger
 from tclearn.cli.member import app as member
 from tclearn.cli.model import app as model
-from tclearn.cli.output import messages, say, show_error, unexpected
+from tclearn.cli.output import denied, messages, say, show_error, unexpected
 from tclearn.cli.predict import predict
 from tclearn.cli.reproduce import reproduce
 from tclearn.cli.service import join, serve
@@ -89,6 +89,9 @@ def main() -> None:
         messages.print("stopped")
         code = 130
     except BrokenPipeError:
+        code = 1
+    except (PermissionError, NotADirectoryError) as error:  # of a file that is the user's, not ours
+        show_error(denied(error), as_json=as_json)
         code = 1
     except Exception as error:  # noqa: BLE001 - the last resort: users get a sentence, the details go to a file
         show_error(unexpected(error), as_json=as_json)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tclearn.errors import Code, TCLearnError
+from tclearn.errors import Code, StorageError, TCLearnError
 
 _FILE_WIDTH: Final = 160
 
@@ -69,6 +69,16 @@ def show_error(error: TCLearnError, *, as_json: bool) -> None:
         parts = {"code": error.label, "what": error.what, "expected": error.expected, "remedy": error.remedy}
         print_json({"error": {name: text for name, text in parts.items() if text}})
     messages.print(str(error), markup=False, soft_wrap=True)
+
+
+def denied(error: OSError) -> TCLearnError:
+    """What the operating system has refused, where no command has said it in better words."""
+    return StorageError(
+        Code.STORE_FAILED,
+        f"{error.filename or 'a file'} cannot be used: {error.strerror}",
+        expected="files and folders that you may read and write",
+        remedy="check the path and its permissions",
+    )
 
 
 def unexpected(error: BaseException) -> TCLearnError:

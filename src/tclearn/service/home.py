@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ from tclearn.directory.coalition import CHARTER, DATA_KEY, LEDGER, NOTE, OBJECTS
 from tclearn.directory.reading import read_file
 from tclearn.directory.vault import own_vault
 from tclearn.encoding import Digest, MemberId
-from tclearn.errors import Code, MessageError, UsageError, VerificationError
-from tclearn.files import make_folder, write_whole
+from tclearn.errors import Code, MessageError, StorageError, UsageError, VerificationError
+from tclearn.files import is_there, make_folder, write_whole
 from tclearn.identity import PublicKey
 from tclearn.identity.certificates import certificate_digest, read_certificate
 from tclearn.identity.enrolment import read_enrolment
@@ -54,6 +55,9 @@ OUTBOX: Final = "outbox.sqlite"
 DRAFTS: Final = "drafts"
 FORKS: Final = "evidence"
 _SECRET: Final = 0o600
+_HELD_S_MAX: Final = 30.0
+"""How long a command may have the copy of the log open while the service is silent, and some more."""
+_PAUSE_S: Final = 0.1
 _DATA_KEY_BYTES: Final = 32
 
 
@@ -122,10 +126,12 @@ class MemberHome:
 
         Raises:
             VerificationError: the service shows another charter, or a certificate that the charter does not name.
-            UsageError: the coalition has no such member, or has it with other keys.
+            UsageError: the coalition has no such member, or has it with other keys; or the directory is of another
+                coalition.
             MessageError: it is a member no longer, or has other keys now.
             UnreachableError: no answer; or the service does not know the member, which perhaps is not admitted yet.
         """
+        _check_free(path, charter)
         agreed, service = _introduction(url, charter, oneself, now)
         home = cls(path, agreed, service, url, oneself)
         if not _named(agreed.members, oneself):  # then it was admitted later, or has other keys: the log says so
@@ -199,10 +205,10 @@ class MemberHome:
             offers: whether to train in one's turn; else it is passed on.
 
         Raises:
-            StorageError: another process of this member runs here, or a file is damaged.
+            StorageError: another agent of this member runs here, or a file is damaged.
         """
         with ExitStack() as open_now:
-            copy = open_now.enter_context(self.copy())
+            copy = open_now.enter_context(self._copy_when_free(say))
             connection = open_now.enter_context(self.connection(now))
             rules = contract(self.charter)
             ledger: Follower[State] = Follower(
@@ -319,11 +325,40 @@ class MemberHome:
         """
         return LedgerCopy(self.path / LEDGER, self.path / NOTE, contract(self.charter), self.charter.digest)
 
+    def _copy_when_free(self, say: Callable[[str], None]) -> LedgerCopy[State]:
+        # Commands have it open for a moment, as long as the service takes to answer (``service.beside``).
+        end_s = time.monotonic() + _HELD_S_MAX
+        told = False
+        while True:
+            try:
+                return self.copy()
+            except StorageError as error:
+                if error.code is not Code.LEDGER_LOCKED or time.monotonic() > end_s:
+                    raise
+            if not told:
+                say(f"waits until another command has closed {self.path / LEDGER}")
+                told = True
+            time.sleep(_PAUSE_S)
+
     def keep_fork(self, fork: Fork) -> None:
         """Keep what proves that the log has shown two histories."""
         data = fork.evidence(self.charter.encode())
         make_folder(self.path / FORKS)
         write_whole(self.path / FORKS / f"{blake3(data).hexdigest()[:16]}.evidence", data)
+
+
+def _check_free(path: Path, charter: Digest) -> None:
+    kept = path / CHARTER
+    if not is_there(kept):
+        return
+    found = Digest(hashlib.sha256(read_file(kept, CHARTER_BYTES_MAX, "")).digest())
+    if found != charter:
+        raise UsageError(
+            Code.RESUME,
+            f"{path} is the directory of another coalition, {format_digest(found)}",
+            expected=f"a new directory, or that of {format_digest(charter)}",
+            remedy="choose another one with --dir",
+        )
 
 
 def _introduction(

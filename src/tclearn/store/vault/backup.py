@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from tclearn.encoding import Digest, decode, encode
 from tclearn.errors import Code, MessageError, StorageError, TCLearnError, UsageError
-from tclearn.files import make_folder, write_whole
+from tclearn.files import is_there, make_folder, write_whole
 from tclearn.limits import KEY_FILE_BYTES_MAX, VAULT_MANIFEST_BYTES_MAX, VAULT_RECORD_BYTES_MAX
 from tclearn.records import Record
 from tclearn.store.faults import failed
@@ -132,7 +132,7 @@ def restore(
     if key_file is not None and sealed is not None and not _same(key_file, sealed):
         _check_free(key_file)
     written: list[str] = []
-    key_file_is_new = key_file is not None and not key_file.exists()
+    key_file_is_new = key_file is not None and not is_there(key_file)
     try:
         for item in sorted(files, key=_order):
             if item.path == KEY_FILE:
@@ -146,7 +146,8 @@ def restore(
             with suppress(TCLearnError):
                 backend.remove(path)
         if key_file is not None and key_file_is_new:
-            key_file.unlink(missing_ok=True)
+            with suppress(OSError):  # what has gone wrong is told, not this
+                key_file.unlink(missing_ok=True)
         raise
     return Vault(backend, keys)
 
@@ -288,7 +289,7 @@ def _check_place(backend: Backend, files: tuple[Item, ...]) -> None:
 
 
 def _check_free(path: Path) -> None:
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):  # no where it cannot be looked up: then writing it says why
         raise UsageError(
             Code.USAGE, f"{path} exists already", expected="a name that is not taken", remedy="choose another name"
         )

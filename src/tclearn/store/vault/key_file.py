@@ -227,7 +227,7 @@ class KeyFile:
 
 
 def _check_free(path: Path) -> None:
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):  # no where it cannot be looked up: then writing it says why
         raise UsageError(
             Code.KEY_FILE,
             f"{path} exists already",
