@@ -83,3 +83,32 @@ def more_of_porto() -> tuple[Any, Any]:
 
 def more_of_turin() -> tuple[Any, Any]:
     return _growing(4, "turin")
+
+
+COLUMNS = 40_000
+"""So that a model's file has 320 kB."""
+
+
+def _wide(records: tuple[Any, Any]) -> tuple[Any, Any]:
+    x, y = records
+    return np.hstack([x, np.random.default_rng(5).normal(scale=1e-3, size=(len(x), COLUMNS - 4))]).astype(np.float32), y
+
+
+def wide_test() -> tuple[Any, Any]:
+    return _wide(global_test())
+
+
+def wide_of_leuven() -> tuple[Any, Any]:
+    return _wide(more_of_leuven())
+
+
+def wide_of_namur() -> tuple[Any, Any]:
+    return _wide(more_of_namur())
+
+
+def wide_of_porto() -> tuple[Any, Any]:
+    return _wide(more_of_porto())
+
+
+def wide_of_turin() -> tuple[Any, Any]:
+    return _wide(more_of_turin())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.service.conftest import ENROLMENTS, FOUNDED, NAMES, keys_of, now, oneself, until
+from tests.service.level_b import PASSPHRASE
 
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.directory.founding import Secrets, found
@@ -21,7 +22,16 @@ from tclearn.service.home import MemberHome
 ROOT = Path(__file__).parents[2]
 SERVICE = "service"
 START_S = 60.0
-SITE = SiteFile(global_test="tests.service.material:global_test")
+GLOBAL_TEST = {False: "tests.service.material:global_test", True: "tests.service.material:wide_test"}
+DATA = {False: "tests.service.material:more_of_", True: "tests.service.material:wide_of_"}
+"""By whether the coalition is of level B: there a model's file is so large that its writing takes a while."""
+SEALED = """
+[vault]
+reads = 6
+[data_ids]
+per_day = 100000
+"""
+"""What a charter of level B says besides."""
 CHARTER = """
 [coalition]
 name    = "four"
@@ -50,10 +60,12 @@ class Fleet:
     Attributes:
         folder: holds the service's directory, and the members' homes and keys.
         addresses: where members find the service, when it is not where it listens.
+        sealed: whether the coalition is of level B.
     """
 
     folder: Path
     addresses: Mapping[str, str] = field(default_factory=dict)
+    sealed: bool = False
     port: int = 0
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -84,6 +96,7 @@ class Fleet:
                     "OMP_NUM_THREADS": "1",
                     "TCLEARN_TEST_FOLDER": str(self.folder),
                     "TCLEARN_TEST_ACKNOWLEDGED": str(self.folder / f"{name}.acknowledged"),
+                    **({"TCLEARN_VAULT_PASSPHRASE": PASSPHRASE, "TCLEARN_TEST_SLOW_S": "0.02"} if self.sealed else {}),
                 },
             )
 
@@ -102,7 +115,7 @@ class Fleet:
         write_key_file(self.folder / f"{name}.key", keys_of(name))
         (self.folder / f"{name}.pem").write_bytes(ENROLMENTS[name])
         (self.folder / f"{name}.toml").write_text(
-            f'data = "tests.service.material:more_of_{name}"\nglobal_test = "{SITE.global_test}"\n'
+            f'data = "{DATA[self.sealed]}{name}"\nglobal_test = "{GLOBAL_TEST[self.sealed]}"\n'
         )
 
     def kill(self, name: str) -> None:
@@ -123,15 +136,20 @@ class Fleet:
 
 
 @contextmanager
-def fleet(folder: Path, *, blocks: int, minutes: float, turn_minutes: float) -> Iterator[Fleet]:
+def fleet(folder: Path, *, blocks: int, minutes: float, turn_minutes: float, sealed: bool = False) -> Iterator[Fleet]:
     """The service runs, the members have joined and have not started yet."""
     for name in NAMES:
         (folder / f"{name}.pem").write_bytes(ENROLMENTS[name])
     charter = CHARTER.format(blocks=blocks, minutes=minutes, turn_minutes=turn_minutes)
+    if sealed:
+        charter = charter.replace("[coalition]\n", '[coalition]\nlevel   = "B"\n') + SEALED
     (folder / "charter.toml").write_text(charter)
     secrets = Secrets(log=bytes(32), data=bytes(range(32)))
-    found(folder / "charter.toml", SITE, folder / SERVICE, secrets=secrets, now=FOUNDED).close()
-    ships = Fleet(folder)
+    site = SiteFile(global_test=GLOBAL_TEST[sealed])
+    found(
+        folder / "charter.toml", site, folder / SERVICE, secrets=secrets, now=FOUNDED, passphrase=lambda: PASSPHRASE
+    ).close()
+    ships = Fleet(folder, sealed=sealed)
     try:
         ships.serve()
         yield ships
