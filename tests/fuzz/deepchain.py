@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -16,6 +17,14 @@ from tclearn.encoding import Value, decode, encode
 from tclearn.errors import TCLearnError
 from tclearn.ledger import Call, Context, Rejected
 from tclearn.protocols.deepchain import DeepChainTerms, calls
+from tclearn.protocols.deepchain.agent.files import (
+    Batch,
+    read_batches,
+    read_opened,
+    root_of,
+    write_batches,
+    write_opened,
+)
 from tclearn.records import Record
 
 
@@ -94,7 +103,26 @@ def _calls() -> list[bytes]:
     ]
 
 
+def _files() -> list[bytes]:
+    return [write_batches(_BATCHES), write_opened(1, [-3, 0, 1 << 22], _SLOT_BITS)]
+
+
+def _file(data: bytes) -> object:
+    """A file of the store, as batches and as an opened sum: what is taken is what was written."""
+    with suppress(TCLearnError):
+        found = read_batches(data, root_of(_BATCHES), _KEY)
+        assert write_batches(found) == data
+    sums = read_opened(data, 1, 3, _SLOT_BITS)
+    assert write_opened(1, [int(each) for each in sums], _SLOT_BITS) == data
+    return None
+
+
+_SLOT_BITS: Final = 24
+_KEY: Final = replace(terms().key, ciphertexts=2)
+_BATCHES: Final = (Batch((b"12345678", b"abcdefgh"), b"proof"),)
+
 TARGETS: Final = (
+    Target("deepchain-file", _files, _file, cbor(plain=0.02), 300),
     Target("deepchain-terms", _some_terms, _terms, cbor(plain=0.02), 300),
     Target("deepchain-call", _calls, _call, cbor(plain=0.02), 600, (TCLearnError, Rejected)),
 )

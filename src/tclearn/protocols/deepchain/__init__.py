@@ -1,7 +1,7 @@
 """DeepChain (Weng et al.): parallel parties, gradients under a threshold key, deposits, workers that lead by lot.
 
-These are its rules: what is accepted, who is asked, whose coins go where. No agent performs them yet, no command founds
-such a coalition, and the cryptography is behind ``judging.Judge``.
+These are its rules: what is accepted, who is asked, whose coins go where; the cryptography is behind ``judging.Judge``.
+``agent`` performs them. No command founds such a coalition yet.
 """
 
 from __future__ import annotations
