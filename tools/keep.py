@@ -35,6 +35,7 @@ from tclearn.directory.founding import Secrets, found
 from tclearn.directory.site import SiteFile
 from tclearn.encoding import MemberId
 from tclearn.errors import MessageError
+from tclearn.identity.cose import sign
 from tclearn.identity.enrolment import read_enrolment, write_enrolment
 from tclearn.identity.key_file import write_key_file
 from tclearn.learning.data_ids import record_digests
@@ -51,6 +52,7 @@ from tclearn.protocols.tclearn.state import State
 from tclearn.records import Record
 from tclearn.service.beside import beside
 from tclearn.service.binding import IDS, RECEIPTS, bound_at
+from tclearn.service.delivery import DELIVERY_CONTEXT
 from tclearn.service.home import DRAFTS, MemberHome, Oneself
 from tclearn.service.reading import read_version
 from tclearn.service.refused import refused_requests
@@ -285,9 +287,10 @@ class Kept:
 
     def refused(self) -> None:
         """Something for the journal of refused requests."""
+        unread = sign(self.keys["porto"].signer, b"nonsense", DELIVERY_CONTEXT)
         with self.homes["porto"].connection(now()) as connection:
             try:
-                list(connection.pieces(DELIVERIES, bytes(100), "application/cose"))
+                list(connection.pieces(DELIVERIES, unread, "application/cose"))
             except MessageError:
                 return
         raise AssertionError("nonsense was not refused")

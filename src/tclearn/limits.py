@@ -45,6 +45,9 @@ VAULT_RECORD_BYTES_MAX: Final = 4096
 VAULT_MANIFEST_BYTES_MAX: Final = 256 << 20
 VAULT_KDF_MEMORY_KIB_MAX: Final = 1 << 20
 VAULT_KDF_OPERATIONS_MAX: Final = 16
+PASSPHRASE_CHARACTERS_MIN: Final = 12
+CHANGES_OF_MEMBERS_ASKED_MAX: Final = 8
+"""So many changes of the members may a member ask for between two blocks, or until one has taken effect."""
 CANDIDATES_PER_MEMBER_AND_HEIGHT_MAX: Final = 3
 STATE_ROOT_EVERY_ENTRIES: Final = 1024
 REASON_CHARACTERS_MAX: Final = 1000
@@ -65,6 +68,8 @@ ID_EVALUATIONS_AT_ONCE_MAX: Final = 2
 ID_WAIT_SECONDS_MAX: Final = 10
 ID_RECEIPTS_MAX: Final = 1 << 18
 REFUSED_IDS_NOTED_EVERY_MS: Final = 600_000
+ANSWERED_IDS_KEPT_MS: Final = 3_600_000
+"""So long a supervisor remembers which blinded elements it has answered; well above the age of a request it takes."""
 PAILLIER_BATCH_MAX: Final = 128
 PAILLIER_BATCH_BYTES_MAX: Final = 1 << 19
 PAILLIER_KEY_BYTES_MAX: Final = 1 << 18

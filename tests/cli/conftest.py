@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -36,7 +38,7 @@ def tclearn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(*words: object, code: int = 0) -> Said:
         monkeypatch.setattr(sys, "argv", ["tclearn", *map(str, words)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
+        with patch.dict(os.environ), pytest.raises(SystemExit) as stop:  # a process of its own would have its own
             main()
         out, err = capsys.readouterr()
         said = Said(int(stop.value.code or 0), out, err)

@@ -41,7 +41,7 @@ def test_values_are_shown_as_they_are_written() -> None:
     shown = sections(CHARTER)
     assert shown["coalition"]["members"] == "4"
     assert shown["model"]["arguments"].startswith('width = 16, dropout = 0.1, norm = "batch", residual = true, levels')
-    assert shown["model"]["tensors"] == "2 tensors, 7 numbers"
+    assert shown["model"]["tensors"] == "2, 7 numbers"
     assert (shown["model"]["w"], shown["model"]["b"]) == ("F32 3 × 2", "F32 a single number")
     assert shown["task"]["local_test"] == "0.125" and shown["task"]["local_results"] == "vote"
     assert shown["acceptance"] == {"rule": "strict", "lambda": "0.975", "arguments": "groups 4, harm 0.05"}

@@ -62,6 +62,7 @@ def furnished(finished: Path, sealed: Path, tmp_path_factory: pytest.TempPathFac
                 main()
             assert stop.value.code == 0
     (folder / "home" / "demo.json").unlink()
+    (folder / "home" / "log.key").unlink()
     (folder / "home" / "service.url").write_text("https://localhost:9\n")
     shutil.copy(folder / "leuven.pem", folder / "home" / "service.pem")
     (folder / "joined" / ID_JOURNAL).unlink()

@@ -15,6 +15,7 @@ from tclearn.encoding import Digest, MemberId, decode
 from tclearn.errors import Code, MessageError
 from tclearn.limits import (
     ALLOWANCE_PER_DAY_MAX,
+    ANSWERED_IDS_KEPT_MS,
     ID_JOURNAL_PAGE_BYTES_MAX,
     ID_JOURNAL_PAGE_ENTRIES_MAX,
     OPRF_BATCH_MAX,
@@ -122,6 +123,40 @@ def test_what_was_answered_is_not_answered_again() -> None:
     # What was refused may be sent again as it is: nothing came of it.
     assert ask(book, "leuven", 10, NOW, b"two")
     assert ask(book, "leuven", 10, NOW + DAY_MS, b"two")
+
+
+def test_what_was_answered_is_forgotten_when_nobody_can_repeat_it_any_more() -> None:
+    rate = Rate(DAY_MS // 1000, 1)  # a record a second
+    book = IdBook(rate)
+    entries = []
+    for second in range(3 * ANSWERED_IDS_KEPT_MS // 1000):
+        entry = ask(book, "leuven", 1, NOW + 1000 * second, second.to_bytes(2))
+        assert entry is not None and entry.granted
+        entries.append(entry)
+    assert len(book._answered) == ANSWERED_IDS_KEPT_MS // 1000 + 1
+    time_ms = entries[-1].time_ms + 1000
+    with pytest.raises(MessageError):
+        ask(book, "leuven", 1, time_ms, (len(entries) - ANSWERED_IDS_KEPT_MS // 1000).to_bytes(2))
+    again = ask(book, "leuven", 1, time_ms, bytes(2))
+    assert again is not None and again.granted
+    assert check_journal(rate, [*entries, again]).last == again
+
+
+def test_a_clock_that_stands_still_lets_nobody_repeat_anything() -> None:
+    book = IdBook(RATE)
+    assert ask(book, "leuven", 1, NOW + 2 * ANSWERED_IDS_KEPT_MS, b"one")
+    for time_ms in (NOW, NOW + 3 * ANSWERED_IDS_KEPT_MS):
+        with pytest.raises(MessageError):
+            ask(book, "leuven", 1, time_ms, b"one")
+
+
+def test_who_waits_because_a_clock_was_ahead_is_told_for_how_long() -> None:
+    book = IdBook(RATE)
+    assert ask(book, "leuven", 10, NOW + 10 * DAY_MS, b"one")
+    decision = book.decide(MemberId("leuven"), blinded_digest(b"two"), 1, NOW)
+    with pytest.raises(MessageError) as refused:
+        decision.check()
+    assert f"wait {10 * 24 + 3} h" in refused.value.remedy
 
 
 def test_asking_in_vain_makes_few_entries() -> None:

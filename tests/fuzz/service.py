@@ -94,8 +94,8 @@ def _requests() -> list[bytes]:
     head = ledger.head(size)
     receipt = sign_receipt(signer("log"), origin(ledger.coalition), head.root, size, 1, path).encode()
     return [
-        DeliveryRequest(ledger.coalition, 0, 1, leaf, receipt, 0, bytes(16), 1_800_000_000_000).encode(),
-        DeliveryRequest(ledger.coalition, 1 << 40, 1, leaf, b"", 1 << 62, bytes(16), 0).encode(),
+        DeliveryRequest(ledger.coalition, 0, 1, leaf, receipt, 0, bytes(16), bytes(16), 1_800_000_000_000).encode(),
+        DeliveryRequest(ledger.coalition, 1 << 40, 1, leaf, b"", 1 << 62, bytes(16), bytes(16), 0).encode(),
     ]
 
 

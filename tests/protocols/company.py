@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from tests.protocols.vaults import confidential
 from tests.protocols.world import MINUTE, START, charter
 
 from tclearn.agents import Agent, MemoryOutbox, Site
@@ -76,15 +77,21 @@ class Company:
     Attributes:
         names: who founds it.
         hidden: parts that each member hides at a time; with them the rule looks at hidden parts.
+        stop: increments after which nobody trains any more.
+        confidential: whether its charter is of level B.
     """
 
     names: list[str]
     hidden: int = 0
     turns: str = "lease"
     now: int = START
+    stop: int = 1000
+    confidential: bool = False
 
     def __post_init__(self) -> None:
-        self.charter = terms(self.names, turns=self.turns)
+        self.charter = terms(self.names, turns=self.turns, stop_blocks=self.stop)
+        if self.confidential:
+            self.charter = replace(self.charter, **confidential())  # type: ignore[arg-type]
         self.contract = TCLearn(self.charter, LOOKING if self.hidden else ANCHORED)
         self.ledger: MemoryLedger[State] = MemoryLedger(self.contract, self.charter.digest, clock=lambda: self.now)
         self.store = MemoryStore()

@@ -15,7 +15,7 @@ from tclearn.encoding import MemberId, digest
 from tclearn.ledger import Call, Context, Rejected
 from tclearn.ledger.cosigning import quorum
 from tclearn.protocols.tclearn import calls
-from tclearn.protocols.tclearn.accessing import delivered_subject, needed, witness_subject
+from tclearn.protocols.tclearn.accessing import delivered_subject, handed_out, may_come, needed, witness_subject
 from tclearn.protocols.tclearn.objects import to_test, to_train
 from tclearn.protocols.tclearn.refusals import Refusal
 
@@ -368,7 +368,9 @@ def check_duties(w: Vaulted, crowd: VaultCrowd, member: MemberId, seen: dict[boo
     waiting = {*state.undelivered(member), *range(max(0, state.accesses - 5), state.accesses)}
     for number in waiting:
         may = accepted(w, member, calls.Delivered(number))
-        assert may == (("delivered", delivered_subject(number)) in asked)
+        # What became no block may never have been in the store: who has it may say so, and nobody has to.
+        due = may and may_come(state, state.access(number))
+        assert due == (("delivered", delivered_subject(number)) in asked)
         seen[may].add("delivered")
     newest = max((state.access(number).entry for number in state.unwitnessed()), default=0)
     may = accepted(w, member, w.witnessing(member, w.index))
@@ -415,3 +417,65 @@ def test_readings_are_counted_right_whatever_a_crowd_says() -> None:
         for each in everything:
             if each.delivered_ms is not None and each.purpose == "use":
                 assert each.witnessed_ms is not None and each.witnessed_ms <= each.delivered_ms
+
+
+# --- what waits for nothing that comes -------------------------------------------------------------------------------
+
+
+def test_nobody_is_asked_to_confirm_a_candidate_that_was_never_in_the_store() -> None:
+    w = world(7)
+    w.block("m00")
+    proposer = w.state.turn.member
+    assert proposer is not None
+    candidate = w.offer(proposer)
+    validator = candidate.committee[0]
+    w.ask(validator)
+    mine = [n for n in w.state.undelivered(validator) if w.state.access(n).object == candidate.locator]
+    assert len(mine) == 1
+    subject = delivered_subject(mine[0])
+
+    def asked() -> bool:
+        return subject in {duty.subject for duty in w.contract.duties(w.state, validator, w.now)}
+
+    assert asked()
+    while w.state.open_candidates():
+        w.timeout()
+    assert not asked()
+    assert "delivered" in w.duties(validator), "its reference is a version, and was handed out"
+    w.say(validator, calls.Delivered(mine[0]))  # who has it all the same may say so
+
+
+def test_a_reading_that_waits_hides_none_that_is_handed_out() -> None:
+    w = Vaulted(30, confidential(versions="all", reads=9), quick=True)
+    w.block("m00")
+    candidate = w.state.candidate(0)
+    reader, locator = candidate.committee[0], candidate.locator
+    work = w.state.granted(reader, locator, "test")
+    w.use(reader, 1)
+    assert work is not None and handed_out(w.state, reader, locator) == work
+
+    outsiders = [member for member in w.members if member not in candidate.committee]
+    assert not any(handed_out(w.state, each, locator) for each in outsiders)
+    first = {each: w.use(each, 1).number for each in outsiders}
+    assert not any(handed_out(w.state, each, locator) for each in outsiders), "they wait for witnesses"
+    for member in w.members[:21]:
+        w.say(member, w.witnessing(member))
+    w.block("m01")
+    left = next(each for each in outsiders if w.state.granted(each, locator, "test") is None)
+    second = w.use(left, 1)
+    assert not w.state.witnessed(second)
+    found = handed_out(w.state, left, locator)
+    assert found is not None and found.number == first[left] < second.number
+
+
+def test_a_head_with_one_of_two_waiting_readings_is_taken() -> None:
+    """What came between the cosignature and its entry waits for the next one."""
+    w = world(7, versions="all", reads=9)
+    w.block("m00")
+    first = w.use("m05", 1)
+    said = w.witnessing("m01")
+    w.use("m06", 1)
+    w.say("m01", said)
+    assert first.entry < w.state.cosigned(MemberId("m01"))
+    assert w.refused("m01", said) == Refusal.WRONG_HEAD
+    w.say("m01", w.witnessing("m01"))

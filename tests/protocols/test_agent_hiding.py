@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from tclearn.agents import Site
 from tclearn.agents.outbox import MemoryOutbox
 from tclearn.coalition.hidden import Part
 from tclearn.encoding import Digest, MemberId
+from tclearn.errors import Code, StorageError
 from tclearn.learning.data_ids import record_digests
 from tclearn.learning.hidden import divide, read_part, without
 from tclearn.learning.records import Records
@@ -201,3 +202,30 @@ def test_a_file_is_read_once_in_the_life_of_a_process() -> None:
     before = keeper.drafts.read
     assert keeper.hide() is not None
     assert keeper.drafts.read == before + 2, "only the newest two"
+
+
+class Granting(Counted):
+    """A store that has been put things, and hands out none of them: no access to them is on the ledger."""
+
+    def get(self, name: Digest, *, size_max: int) -> bytes:
+        raise StorageError(Code.VAULT, "no access to the object")
+
+
+def test_at_level_b_a_lost_part_that_was_never_announced_is_no_obstacle() -> None:
+    """The vault hands out what the ledger names; of what it names and the keeper has lost, nobody knows the records."""
+    keeper = Hiding(Few(numbered(40)))
+    keeper.site = replace(keeper.site, store=Granting())
+    assert keeper.hide() is not None
+    announced = keeper.spend(late=False)
+    assert announced is not None
+    keeper.spend(late=True, shown=False)
+    kept = keeper.drafts._objects[announced.locator]
+    keeper.drafts._objects.clear()
+    keeper.restart()
+    assert keeper.hide() is None, "others have seen one part, and it cannot say which records that are"
+    keeper.drafts._objects[announced.locator] = kept
+    keeper.restart()
+    second = keeper.hide()
+    assert second is not None
+    seen = set(record_digests(read_part(keeper.drafts.get(announced.locator, size_max=1 << 20))))
+    assert len(keeper.hidden(second)) == 20 and keeper.hidden(second).isdisjoint(seen)

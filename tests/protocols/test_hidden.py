@@ -623,3 +623,18 @@ def test_a_commitment_binds_everything_that_is_said_of_a_part():
     other: list[Any] = [digest("other"), MemberId("m01"), 1, digest("others"), 41, b"pepper"]
     said = [base, *([*base[:at], other[at], *base[at + 1 :]] for at in range(len(base)))]
     assert len({part_commitment(*each) for each in said}) == len(base) + 1
+
+
+def test_with_fewer_members_fewer_keepers_suffice_to_take_a_model_back():
+    """Two of seven may both be hostile; of six, one of two is honest."""
+    world = world_with_parts(7)
+    drifted(world)
+    world.view["drift"] = Drift(1, {"m00": on_part(12), "m01": on_part(12)}).to_value()
+    leaves = calls.Change("expel", world.state.tip + 1, expelled=MemberId("m06"))
+    assert world.state.pending is None
+    world.say("m06", calls.Request(leaves))
+    assert len(world.members) == 6
+    pending = world.state.pending
+    assert isinstance(pending, PendingRevert)
+    assert pending.drift == added([on_part(12), on_part(12)])
+    assert pending.committee == world.members

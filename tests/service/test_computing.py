@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from tclearn.agents.site import Site
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, DataError
 from tclearn.ledger import Call, Duty
+from tclearn.protocols.tclearn.calls import Access
 from tclearn.service.computing import Computing
 
 SAID = Call("tclearn/1", "pass", {})
@@ -89,13 +91,28 @@ def test_short_duties_go_on_while_a_long_one_is_computed(slow: Slow, computing: 
     assert slow.asked.count("propose") == 1
 
 
-def test_what_nobody_asks_for_any_more_is_dropped(slow: Slow, computing: Computing) -> None:
+def test_an_answer_waits_for_its_duty(slow: Slow, computing: Computing) -> None:
     computing.perform(duty("test", 1), VIEW, NOWHERE)
     slow.go_on.set()
     computing.rest(20)
     assert computing.perform(duty("test", 2), VIEW, NOWHERE) is None, "the answer was for another one"
     computing.rest(20)
     assert computing.perform(duty("test", 2), VIEW, NOWHERE) is SAID
+    assert computing.perform(duty("test", 1), VIEW, NOWHERE) is SAID
+    assert slow.asked == ["test", "test"], "and was not computed again"
+
+
+def test_of_answers_that_nobody_asks_for_only_so_many_are_kept(
+    slow: Slow, computing: Computing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tclearn.service.computing._REMEMBERED_MAX", 2)
+    slow.go_on.set()
+    for number in range(5):
+        computing.perform(duty("test", number), VIEW, NOWHERE)
+        computing.rest(20)
+    newest_first = reversed(range(5))
+    kept = [n for n in newest_first if computing.perform(duty("test", n), VIEW, NOWHERE) is SAID]
+    assert kept == [4, 3, 2]
 
 
 def test_an_error_is_raised_in_the_loop(slow: Slow, computing: Computing) -> None:
@@ -137,3 +154,82 @@ def test_what_was_remembered_for_a_block_is_not_kept_for_the_next(slow: Slow) ->
             computing.perform(duty("propose", len(made) * 10 + tip), view, NOWHERE)
             computing.rest(20)
     assert len(made) == 3, "one for all else, and one for each of two blocks"
+
+
+@dataclass
+class Picky(Slow):
+    """A role that has an answer to some duties only; each is begun when it is told to."""
+
+    answered: frozenset[int] = frozenset()
+    begun: list[int] = field(default_factory=list)
+
+    def perform(self, duty: Duty, ledger: Any, site: Site) -> Call | None:
+        number = duty.subject[0]
+        self.begun.append(number)
+        return SAID if number in self.answered else None
+
+
+def step(computing: Computing, *duties: Duty) -> list[int]:
+    """What an agent would say in one round, by the number of the duty; then all computations end."""
+    said = [each.subject[0] for each in duties if computing.perform(each, VIEW, NOWHERE) is not None]
+    computing.rest(20)
+    return said
+
+
+@pytest.mark.parametrize("kind", ["test", "delivered"])
+def test_a_duty_that_comes_to_nothing_starves_no_other_of_its_kind(kind: str, clock: list[float]) -> None:
+    """Such as the test of a model that was announced and is withheld."""
+    picky = Picky(answered=frozenset({3}))
+    computing = Computing(lambda: cast(Any, picky), lambda: None, lambda: clock[0])
+    withheld, another, honest = (duty(kind, number) for number in (1, 2, 3))
+    said: list[int] = []
+    for _ in range(6):
+        said += step(computing, withheld, another, honest)
+    assert said[:1] == [3], "no time has passed"
+    assert picky.begun.count(1) == picky.begun.count(2) == 1
+
+
+def test_what_comes_to_nothing_is_tried_less_and_less_often(clock: list[float]) -> None:
+    picky = Picky()
+    computing = Computing(lambda: cast(Any, picky), lambda: None, lambda: clock[0])
+    for tenth in range(1200):
+        clock[0] = tenth / 10
+        step(computing, duty("delivered"), duty("test", 1))
+    assert 5 <= picky.begun.count(0) <= 8, "1, 2, 4, ... 60 seconds"
+    assert 15 <= picky.begun.count(1) <= 20, (
+        "1, 2, 4 and then each 8 seconds: a verdict has to come before its deadline"
+    )
+
+
+def test_a_member_that_does_not_train_reads_no_model_to_train_from_it() -> None:
+    asked = {
+        purpose: Call("tclearn/1", "access", Access(Digest(bytes(32)), purpose).to_value())
+        for purpose in ("train", "test")
+    }
+    turn = TurnOf(MemberId("leuven"))
+    view: Any = View(turn)  # type: ignore[arg-type]
+    site: Any = SimpleNamespace(member="leuven")
+    for offers in (True, False):
+        for purpose, call in asked.items():
+            role = Slow(answer=call)
+            computing = Computing(lambda role=role: cast(Any, role), lambda: None, offers=offers)  # type: ignore[misc]
+            said = computing.perform(duty("access"), view, site)
+            if offers or purpose == "test":
+                assert said is call
+            else:
+                assert said is not None and said.method == "pass", "it gives its turn on instead"
+    turn.turn.member = MemberId("namur")
+    refusing = Computing(lambda: cast(Any, Slow(answer=asked["train"])), lambda: None, offers=False)
+    assert refusing.perform(duty("access"), view, site) is None, "it is not its turn"
+
+
+class TurnOf:
+    """Whose turn it is, and the block that a pass names."""
+
+    tip = 0
+
+    def __init__(self, member: MemberId) -> None:
+        self.turn = SimpleNamespace(member=member, number=3)
+
+    def block(self, index: int) -> Any:
+        return SimpleNamespace(hash=Digest(bytes(32)))

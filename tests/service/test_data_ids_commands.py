@@ -55,6 +55,7 @@ def test_data_are_checked_with_ids_that_the_service_computes(capsys: pytest.Capt
     again = typed(capsys, "data", "check", "--json")
     assert "asking" not in again.err
     assert json.loads(again.out)["records"] == OWN
+    assert typed(capsys, "data", "check").out.rstrip().endswith("\nnothing was sent")
 
 
 def test_a_member_sees_who_asked_and_the_service_too(

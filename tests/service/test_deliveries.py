@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.service.conftest import NAMES, SCHEDULE, keys_of
+from tests.service.conftest import NAMES, SCHEDULE, keys_of, now_ms
 from tests.service.level_b import PASSPHRASE, found_b
 from tests.service.vault_bench import Bench
 
@@ -24,7 +24,9 @@ from tclearn.ledger.cose_receipt import CoseReceipt
 from tclearn.ledger.cose_receipt import sign as sign_receipt
 from tclearn.limits import DELIVERY_REQUEST_AGE_MS_MAX
 from tclearn.protocols.tclearn import calls
+from tclearn.service.challenges import Challenges
 from tclearn.service.delivery import DeliveryRequest
+from tclearn.service.vault import VaultDesk
 from tclearn.store.vault.key_file import KeyFile
 
 DATA = random.Random(1).randbytes((1 << 20) + 5)  # more than one chunk
@@ -124,6 +126,8 @@ def receipt_of_a_longer_log(bench: Bench, request: DeliveryRequest) -> DeliveryR
         (changed(leaf=digest("another")), Code.RECORD_ENTRY),
         (changed(coalition=digest("another")), Code.WRONG_COALITION),
         (changed(nonce=b"short"), Code.ENCODING),
+        (changed(challenge=b"short"), Code.ENCODING),
+        (changed(challenge=bytes(16)), Code.EXPIRED),
         (changed(receipt=b""), Code.ENCODING),
         (changed(receipt=b"\xd2" * 300), Code.ENCODING),
         (later(-DELIVERY_REQUEST_AGE_MS_MAX - 1000), Code.EXPIRED),
@@ -182,6 +186,65 @@ def test_a_request_from_before_a_restart_is_not_answered(bench: Bench, tmp_path:
     assert replayed.value.code is Code.EXPIRED
     assert again.fetch("namur", access) == DATA
     again.coalition.close()
+
+
+def test_a_request_with_a_time_to_come_is_not_answered_again_after_a_restart(bench: Bench, tmp_path: Path) -> None:
+    access = bench.test_access("namur", bench.offer(DATA))
+    ahead = replace(bench.request(access.number, access.entry), time_ms=now_ms() + DELIVERY_REQUEST_AGE_MS_MAX - 20_000)
+    assert bench.sent("namur", ahead, "namur") == DATA
+    again = bench.crash(tmp_path / "again")
+    with pytest.raises(MessageError) as replayed:
+        again.sent("namur", ahead, "namur")
+    assert replayed.value.code is Code.EXPIRED
+    again.coalition.close()
+
+
+def test_a_service_whose_clock_was_ahead_hands_out_when_it_is_set_right(bench: Bench) -> None:
+    access = bench.test_access("namur", bench.offer(DATA))
+    ahead_ms = [3_600_000]
+    bench.desk = VaultDesk(bench.coalition, bench.vault, lambda: now_ms() + ahead_ms[0])
+    with pytest.raises(MessageError) as late:
+        bench.fetch("namur", access)
+    assert late.value.code is Code.EXPIRED
+    ahead_ms[0] = 0
+    assert bench.fetch("namur", access) == DATA
+
+
+def test_a_clock_that_is_set_back_makes_no_request_new(bench: Bench) -> None:
+    """Within the minutes of a challenge its nonces are remembered, and no longer is it taken."""
+    access = bench.test_access("namur", bench.offer(DATA))
+    seconds = [0.0]
+    bench.desk.challenges = Challenges(lambda: seconds[0])
+    request = bench.request(access.number, access.entry)
+    assert bench.sent("namur", request, "namur") == DATA
+    for seconds[0], code in ((1, Code.SEQUENCE), (239, Code.SEQUENCE), (240, Code.EXPIRED), (9_999, Code.EXPIRED)):
+        with pytest.raises(MessageError) as replayed:
+            bench.sent("namur", request, "namur")  # by the wall clock no time has passed
+        assert replayed.value.code is code, seconds
+    assert bench.fetch("namur", access) == DATA
+
+
+def test_a_challenge_is_taken_for_two_minutes_at_least_and_four_at_most() -> None:
+    seconds = [0.0]
+    challenges, namur = Challenges(lambda: seconds[0]), MemberId("namur")
+    first = challenges.now()
+    seconds[0] = 119.0
+    assert challenges.now() == first
+    seconds[0] = 120.0
+    second = challenges.now()
+    assert len(second) == 16 and second != first
+    seconds[0] = 238.0
+    challenges.take(namur, first, b"a nonce")
+    challenges.take(namur, second, b"a nonce")
+    challenges.take(MemberId("porto"), second, b"a nonce")
+    seconds[0] = 240.0
+    challenges.take(namur, second, b"another")
+    with pytest.raises(MessageError):
+        challenges.take(namur, first, b"another")
+    seconds[0] = 10_000.0
+    with pytest.raises(MessageError):
+        challenges.take(namur, second, b"a third")
+    challenges.take(namur, challenges.now(), b"a nonce")
 
 
 def test_what_is_signed_for_something_else_is_no_request(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +139,15 @@ def refused_as_former(opened: object, what: str) -> None:
         assert posted.value.code is Code.FORMER_MEMBER
 
 
+def is_turned_away(opened: AbstractContextManager[Connection]) -> bool:
+    try:
+        with opened as connection:
+            connection.get("/v1/health", size_max=1 << 20)
+    except MessageError:
+        return True
+    return False
+
+
 def test_the_expelled_are_told_so_and_their_open_connections_end(service: Service, members: dict[str, Member]) -> None:
     ended = threading.Event()
     heard: list[str] = []
@@ -217,6 +227,7 @@ def test_a_newcomer_trains_and_a_rotated_member_goes_on(tmp_path: Path, growing:
             with beside(members["porto"].home, now(), now_ms) as here:
                 take_keys(here.ledger, here.home.charter.digest, here.home.oneself.keys.signer, data, now())
             until(lambda: state_of(service).member_of(fresh.signer.public) == "porto", 90)
+            until(lambda: is_turned_away(members["porto"].home.connection(now())))  # who is told of it finds it done
             refused_as_former(members["porto"].home.connection(now()), "porto has other keys now")
             again = Member(MemberHome.open(members["porto"].home.path, porto), "more_of")
             newcomer = joins(service, tmp_path / "ghent", ghent)

@@ -190,16 +190,27 @@ def test_what_is_refused_is_noted_when_it_was_signed(service: Service, members: 
         with pytest.raises(MessageError) as replayed:
             ask(namur, message)
         assert replayed.value.code is Code.SEQUENCE
-        with pytest.raises(MessageError):
-            RemoteLog(namur).submit(b"no transaction")
+        foreign = Transaction.signed(
+            keys_of("porto").signer,
+            desks.coalition.charter.digest,
+            calls.call(calls.Delivered(access.number)),
+            sequence=1,
+            expires_ms=now_ms(),
+        ).raw
+        for message in (b"no transaction", foreign[:-1] + bytes([foreign[-1] ^ 1]), foreign):
+            with pytest.raises(MessageError):
+                RemoteLog(namur).submit(message)
+        for message in (b"", b"x" * 100, b"x" * 9000, request.signed(keys_of("namur").signer)[:-1] + b"\0"):
+            with pytest.raises(MessageError):
+                ask(namur, message)
     noted = list(refused_requests(service.directory))
     assert [(each["member"], each["path"], each["code"]) for each in noted] == [
         ("porto", DELIVERIES, "TCL-304"),
         ("porto", DELIVERIES, "TCL-705"),
         ("namur", DELIVERIES, "TCL-304"),
         ("namur", DELIVERIES, "TCL-305"),
-        ("namur", "/v1/ledger/transactions", "TCL-301"),
-    ]
+        ("namur", "/v1/ledger/transactions", "TCL-304"),
+    ], "and nothing whose signature does not hold"
     assert all(abs(each["time_ms"] - now_ms()) < 60_000 for each in noted)
 
 
@@ -220,6 +231,23 @@ def test_who_was_expelled_is_handed_nothing_any_more(service: Service) -> None:
     with pytest.raises(MessageError) as refused:
         desks.fetch("namur", access)
     assert refused.value.code is Code.UNKNOWN_SIGNER
+
+
+def test_what_a_former_member_still_signs_is_noted(service: Service, members: dict[str, Member]) -> None:
+    desks = bench(service)
+    desks.chain(MODEL)
+    access = desks.state.granted(MemberId("namur"), desks.state.block(1).locator or Digest(b""))
+    assert access is not None
+    assert desks.say("porto", calls.Request(calls.Change("expel", 2, expelled=MemberId("namur")))).code == 0
+    for name in ("leuven", "turin"):
+        assert desks.say(name, calls.Approve(desks.state.changes()[0])).code == 0
+    signed = desks.request(access.number, access.entry).signed(keys_of("namur").signer)
+    for message, noted in ((b"hello", 0), (signed[:-1] + b"\0", 0), (signed, 1)):
+        with members["namur"].home.connection(now()) as connection, pytest.raises(MessageError) as refused:
+            ask(connection, message)
+        assert refused.value.code is Code.FORMER_MEMBER
+        lines = [(each["member"], each["code"]) for each in refused_requests(service.directory)]
+        assert lines == [("namur", "TCL-312")] * noted
 
 
 def test_a_locked_vault_is_not_served(service: Service) -> None:

@@ -144,6 +144,7 @@ class Bench:
             leaf=leaf,
             receipt=self.office.receipt(entry, size),
             start=start,
+            challenge=self.desk.challenges.now(),
             nonce=secrets.token_bytes(16),
             time_ms=now_ms(),
         )

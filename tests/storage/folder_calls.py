@@ -58,6 +58,12 @@ class FolderRecording:
             self._look()
             self._events += [Bound(new, number), Bound(old, None)]
 
+    def linked(self, source: Any, target: Any) -> None:
+        """An entry has a second name."""
+        known, name = self.name(source), self.name(target)
+        if known is not None and name is not None:
+            self._bind(name, self._bound[known])
+
     def removed(self, path: Any) -> None:
         """An entry is gone."""
         name = self.name(path)
@@ -132,6 +138,9 @@ def folder_recording(folder: Path) -> Iterator[FolderRecording]:
     def moved(_: None, source: Any, target: Any) -> None:
         record.moved(source, target)
 
+    def linked(_: None, source: Any, target: Any) -> None:
+        record.linked(source, target)
+
     def removed(_: None, path: Any) -> None:
         record.removed(path)
 
@@ -141,6 +150,7 @@ def folder_recording(folder: Path) -> Iterator[FolderRecording]:
         "fsync": synced,
         "replace": moved,
         "rename": moved,
+        "link": linked,
         "unlink": removed,
         "remove": removed,
     }

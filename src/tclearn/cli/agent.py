@@ -66,6 +66,9 @@ def propose(
     watch = _Offer()
     work = _take_part(key, site, directory, watch.ends, tell=_note if as_json else _say_now)
     step = watch.step
+    if step is None and not watch.why:
+        messages.print("stopped; what was offered before is decided without waiting for you")
+        _leave(work, 130)
     if step is None:
         raise AgentError(Code.REFUSED, f"no increment was offered: {watch.why}", remedy=watch.remedy)
     if as_json:
@@ -82,13 +85,13 @@ class _Offer:
 
     Attributes:
         step: what became of it; ``None``: none was offered.
-        why: why not.
+        why: why not; empty: the user has ended it.
         remedy: what to do about it.
     """
 
     def __init__(self) -> None:
         self.step: Step | None = None
-        self.why, self.remedy = "it was ended before", ""
+        self.why = self.remedy = ""
         self._first = -1
         self._asked = -1
         self._clock = RealClock()

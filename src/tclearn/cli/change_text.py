@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from tclearn.cli.charter_text import setting
 from tclearn.coalition.quorum import quorum
+from tclearn.directory.changes import enrolled
+from tclearn.errors import MessageError
+from tclearn.identity.enrolment import Enrolment
 from tclearn.protocols.tclearn.calls import ADMIT, EXPEL, REVERT, ROTATE, Change
 from tclearn.protocols.tclearn.governing import change_id
 from tclearn.protocols.tclearn.membership import needs_approval
@@ -27,6 +33,21 @@ def wanted(change: Change, state: State) -> str:
         other = change.kind == ROTATE or (change.kind == ADMIT and name in state.members)
         return f"other keys for {name}" if other else f"the admission of {name}"
     return ", ".join(setting(name, value) for name, value in (change.values or {}).items())
+
+
+def root_fingerprint(shown: Enrolment) -> str:
+    """What is compared by telephone: SHA-256 of a root certificate, as OpenSSL writes it."""
+    print_of = shown.root.fingerprint(SHA256()).hex(":").upper()
+    return f"root certificate of {shown.member}, SHA-256: {print_of}"
+
+
+def asked_fingerprint(change: Change, now: datetime) -> str:
+    """The same of whom an open change admits; empty: it admits nobody."""
+    try:
+        shown = enrolled(change, now)
+    except MessageError as error:
+        return f"not usable, do not approve it: {error.what}"
+    return root_fingerprint(shown) if shown else ""
 
 
 def short_name(change: Change) -> str:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 
-from tclearn.cli.change_text import change_json, short_name, standing, wanted
+from tclearn.cli.change_text import change_json, root_fingerprint, short_name, standing, wanted
+from tclearn.cli.confirming import Yes, confirmed
 from tclearn.cli.keys import Key
 from tclearn.cli.options import AsJson, Home
 from tclearn.cli.output import print_json, say, table
 from tclearn.cli.speaking import Speaker, speaking
+from tclearn.coalition.admission import admitted
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory import CoalitionDirectory
 from tclearn.directory.changes import approve as approve_change
@@ -30,6 +30,7 @@ from tclearn.encoding import MemberId
 from tclearn.errors import Code, UsageError
 from tclearn.identity.enrolment import read_enrolment
 from tclearn.limits import ENROLMENT_BYTES_MAX
+from tclearn.protocols.tclearn.calls import ADMIT, Change
 from tclearn.protocols.tclearn.records import ASKED, ChangeState
 from tclearn.records import is_member_name
 
@@ -41,18 +42,22 @@ def admit(
     enrolment: Annotated[Path, typer.Argument(metavar="NAME.pem", help="What the newcomer has sent you.")],
     key: Key = None,
     directory: Home = Path("coalition"),
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask that somebody be admitted, or approve it; a member that has lost its keys gets those of the file.
 
-    It is a member when two thirds of the members have approved, and what is under way then has ended. Compare the
-    fingerprint with the newcomer by telephone.
+    It is a member when two thirds of the members have approved, and what is under way then has ended. The fingerprint
+    is shown first: compare it with the newcomer by telephone.
     """
     data = read_file(enrolment, ENROLMENT_BYTES_MAX, "name the .pem file that `tclearn member new` made there")
     with speaking(directory, key) as speaker:
         shown = read_enrolment(data, speaker.now, place=str(enrolment))
+        state = speaker.ledger.state()
+        words = wanted(Change(ADMIT, state.tip + 1, member=admitted(shown), enrolment=data), state)
+        confirmed(words, root_fingerprint(shown), yes=yes, as_json=as_json)
         asked = ask_to_admit(speaker.ledger, speaker.coalition, speaker.signer, data, speaker.now)
-        _told(asked, speaker, as_json=as_json, root=shown.root)
+        _told(asked, words, speaker, as_json=as_json)
 
 
 def expel(
@@ -69,7 +74,7 @@ def expel(
         raise UsageError(Code.USAGE, f"{name!r} is no member name", expected="such as leuven or st-mary.radiology")
     with speaking(directory, key) as speaker:
         asked = ask_to_expel(speaker.ledger, speaker.coalition, speaker.signer, MemberId(name))
-        _told(asked, speaker, as_json=as_json)
+        _told(asked, wanted(asked.change, speaker.ledger.state()), speaker, as_json=as_json)
 
 
 def change(
@@ -85,22 +90,29 @@ def change(
     with speaking(directory, key) as speaker:
         read = dict(_value(text, speaker.charter) for text in values)
         asked = ask_for_hyperparameters(speaker.ledger, speaker.coalition, speaker.signer, read)
-        _told(asked, speaker, as_json=as_json)
+        _told(asked, wanted(asked.change, speaker.ledger.state()), speaker, as_json=as_json)
 
 
 def approve(
     name: Annotated[str, typer.Argument(metavar="CHANGE", help="The first digits of its name, as `status` shows it.")],
     key: Key = None,
     directory: Home = Path("coalition"),
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a change that another member has asked for. Of an admission the certificates are checked first."""
+    """Approve a change that another member has asked for; it is shown first.
+
+    Of an admission the certificates are checked, and the fingerprint is shown: compare it by telephone.
+    """
     with speaking(directory, key) as speaker:
         state = speaker.ledger.state()
         found = find_change(state, name)
-        shown = enrolled(state.asked(found).change, speaker.now)
+        change = state.asked(found).change
+        shown = enrolled(change, speaker.now)
+        words = wanted(change, state)  # before: once it is in force, the newcomer is a member
+        confirmed(words, root_fingerprint(shown) if shown else "", yes=yes, as_json=as_json)
         asked = approve_change(speaker.ledger, speaker.coalition, speaker.signer, found, speaker.now)
-        _told(asked, speaker, as_json=as_json, root=shown.root if shown else None)
+        _told(asked, words, speaker, as_json=as_json)
 
 
 def members(directory: Home = Path("coalition"), as_json: AsJson = False) -> None:
@@ -132,15 +144,12 @@ def members(directory: Home = Path("coalition"), as_json: AsJson = False) -> Non
     table(["member", "", "Ed25519 public key"], rows)
 
 
-def _told(asked: ChangeState, speaker: Speaker, *, as_json: bool, root: x509.Certificate | None = None) -> None:
+def _told(asked: ChangeState, words: str, speaker: Speaker, *, as_json: bool) -> None:
     state = speaker.ledger.state()
     if as_json:
         print_json(change_json(asked, state))
         return
-    if root is not None:
-        print_of = root.fingerprint(SHA256()).hex(":").upper()
-        say(f"root certificate of {asked.change.member.id if asked.change.member else ''}, SHA-256: {print_of}")
-    say(f"{wanted(asked.change, state)}: {standing(asked, state)}")
+    say(f"{words}: {standing(asked, state)}")
     if asked.status == ASKED:
         say(f"others approve it with: tclearn coalition approve {short_name(asked.change)}")
 

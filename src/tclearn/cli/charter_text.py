@@ -24,6 +24,7 @@ from tclearn.coalition.terms import (
 
 _MILLION: Final = 1_000_000
 _MINUTE_MS: Final = 60_000
+_WIDTH: Final = 18
 _ORIGINS: Final = {"os": "its own computer", "seed": "a printed seed: a simulation"}
 
 Rows = Iterator[tuple[str, str]]
@@ -45,8 +46,10 @@ def as_text(charter: ResolvedCharter) -> Iterator[str]:
     }
     for table, rows in sections.items():
         yield f"[{table}]"
-        for key, value in rows:
-            yield f"{key:<18} {value}"
+        listed = list(rows)
+        width = max((len(key) for key, _ in listed), default=0)
+        for key, value in listed:
+            yield f"{key:<{max(width, _WIDTH)}} {value}"
         yield ""
     yield f"charter {format_digest(charter.digest)}"
 
@@ -90,7 +93,7 @@ def _model(charter: ResolvedCharter) -> Rows:
     yield "arguments", ", ".join(f"{name} = {text}" for name, text in model.arguments.items()) or "none"
     yield "seed", str(model.seed)
     yield "M_0", model.initial.hex()
-    yield "tensors", f"{count(len(model.layout), 'tensor')}, {count(numbers, 'number')}"
+    yield "tensors", f"{len(model.layout):,}, {count(numbers, 'number')}"
     for tensor in model.layout:
         yield f"  {tensor.name}", _shape(tensor)
     yield "trainer", charter.trainer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -37,8 +38,13 @@ def check(
     """
     user_code()
     with CoalitionDirectory.open(directory) as coalition:
-        asks = coalition.charter.data_ids is not None
-        found = _checked_at_level_b(coalition, site, key) if asks else check_data(coalition, SiteFile.read(site))
+        asks, asked = coalition.charter.data_ids is not None, list[str]()
+        found = (
+            _checked_at_level_b(coalition, site, key, asked.append)
+            if asks
+            else check_data(coalition, SiteFile.read(site))
+        )
+        tip = coalition.state.tip
         metric, minimum = coalition.charter.task.metric, coalition.charter.schedule.minimum_batch
     inventory, on_global, on_local = found.inventory, found.evidence.on_global, found.evidence.on_local
     performance = on_global.candidate / on_global.scale
@@ -71,17 +77,25 @@ def check(
         say(f"kept hidden until they are shown: {count(inventory.hidden, 'test record')}")
     here = "none yet" if local is None or on_local is None else f"{local:.4f} on {count(on_local.n, 'record')}"
     say(f"block {found.block}: {metric} {performance:.4f} on {count(on_global.n, 'global test record')}, local: {here}")
-    say("nothing but requests for data IDs was sent" if asks else "nothing was sent")
+    if found.block < tip:
+        say(f"the newest is block {tip}: its model is not here yet, the agent fetches it for its work")
+    say("nothing but requests for data IDs was sent" if asked else "nothing was sent")
 
 
-def _checked_at_level_b(coalition: CoalitionDirectory, site: Path, key: Path | None) -> DataCheck:
+def _checked_at_level_b(
+    coalition: CoalitionDirectory, site: Path, key: Path | None, noted: Callable[[str], None]
+) -> DataCheck:
     from tclearn.service.binding import id_source
     from tclearn.service.home import MemberHome
+
+    def note(line: str) -> None:  # of each request
+        noted(line)
+        _note(line)
 
     now = datetime.now(UTC)
     home = MemberHome.open(coalition.path, oneself(key, now))
     with home.connection(now) as connection:
-        ids = id_source(home, connection, clock=RealClock(), say=_note)
+        ids = id_source(home, connection, clock=RealClock(), say=note)
         return check_data(coalition, SiteFile.read(site), ids, home.kept(OBJECTS))
 
 

@@ -13,6 +13,7 @@ import typer
 from tclearn.directory.reading import check_file
 from tclearn.errors import Code, UsageError
 from tclearn.identity.key_file import is_encrypted, read_key_file
+from tclearn.limits import PASSPHRASE_CHARACTERS_MIN
 
 if TYPE_CHECKING:
     from tclearn.service.home import Oneself
@@ -60,7 +61,7 @@ def asked_passphrase(file: Path, variable: str) -> str:
     Raises:
         UsageError: neither has it.
     """
-    known = os.environ.get(variable)
+    known = _taken(variable)
     if known is not None:
         return known
     _check_asked(f"{file} is encrypted, and nobody is here to ask for its passphrase", variable)
@@ -71,13 +72,25 @@ def new_passphrase(file: Path, variable: str) -> str:
     """A new passphrase for a file: from an environment variable, or asked for twice.
 
     Raises:
-        UsageError: neither has it.
+        UsageError: neither has it, or it is shorter than ``PASSPHRASE_CHARACTERS_MIN``.
     """
-    known = os.environ.get(variable)
-    if known is not None:
-        return known
-    _check_asked(f"nobody is here to ask for a passphrase for {file}", variable)
-    return str(typer.prompt(f"New passphrase of {file}", hide_input=True, confirmation_prompt=True))
+    known = _taken(variable)
+    if known is None:
+        _check_asked(f"nobody is here to ask for a passphrase for {file}", variable)
+        known = str(typer.prompt(f"New passphrase of {file}", hide_input=True, confirmation_prompt=True))
+    if len(known) < PASSPHRASE_CHARACTERS_MIN:
+        raise UsageError(
+            Code.KEY_FILE,
+            f"a new passphrase of {len(known)} characters for {file}",
+            expected=f"at least {PASSPHRASE_CHARACTERS_MIN}",
+            remedy="take five or more words by chance: whoever has a copy of the file can try them without end",
+        )
+    return known
+
+
+def _taken(variable: str) -> str | None:
+    # It is out of the environment then: what this process starts does not inherit it.
+    return os.environ.pop(variable, None)
 
 
 def _check_asked(what: str, variable: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tclearn.cli.keys import PASSPHRASE, new_passphrase
 from tclearn.cli.options import AsJson
 from tclearn.cli.output import print_json, say
 from tclearn.cli.rotate import rotate as rotate_keys
@@ -43,10 +44,10 @@ def new(
     """Make NAME.key, which stays with you, and NAME.pem, which you send to whoever founds the coalition."""
     if not is_member_name(name):
         raise UsageError(Code.USAGE, f"{name!r} is no member name", expected="such as leuven or st-mary.radiology")
-    secret = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True) if passphrase else None
+    key_file, enrolment_file = to / f"{name}.key", to / f"{name}.pem"
+    secret = new_passphrase(key_file, PASSPHRASE) if passphrase else None
     make_folder(to)
     keys = MemberKeys.from_entropy(secrets.token_bytes(ENTROPY_BYTES))
-    key_file, enrolment_file = to / f"{name}.key", to / f"{name}.pem"
     write_key_file(key_file, keys, secret, salt=secrets.token_bytes(SALT_BYTES))
     write_whole(enrolment_file, write_enrolment(MemberId(name), keys, datetime.now(UTC)))
     if as_json:

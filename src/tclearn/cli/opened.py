@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tclearn.cli.options import present
 from tclearn.cli.signed import digest_of, head_json, say_charter
 from tclearn.directory import CoalitionDirectory
 from tclearn.directory.reading import open_file
@@ -22,7 +23,10 @@ from tclearn.protocols import terms_of
 from tclearn.protocols.tclearn.state import State
 
 Directory = Annotated[
-    Path, typer.Option("--dir", "-C", metavar="DIR", help="The coalition's directory, a member's or the founder's.")
+    Path,
+    typer.Option(
+        "--dir", "-C", metavar="DIR", help="The coalition's directory, a member's or the founder's.", callback=present
+    ),
 ]
 Record = Annotated[
     Path | None, typer.Option("--record", metavar="FILE", help="An exported record to read, instead of a directory.")

@@ -17,7 +17,7 @@ from tclearn.cli.speaking import Speaker, speaking
 from tclearn.directory.changes import take_keys
 from tclearn.directory.reading import check_file
 from tclearn.directory.rotating import NewFiles
-from tclearn.errors import Code, MessageError
+from tclearn.errors import Code, MessageError, TCLearnError, UnreachableError
 from tclearn.identity.key_file import is_encrypted, read_key_file
 from tclearn.identity.member_keys import ENTROPY_BYTES
 from tclearn.ledger.engines.follower import Follower
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tclearn.service.home import Oneself
 
 _POLL_S: Final = 1.0
+_TRIES: Final = 3
 
 
 def rotate(
@@ -44,9 +45,9 @@ def rotate(
     file = key_file(key)
     check_file(file, "name the .key file that `tclearn member new` wrote")
     files = NewFiles(file)
-    if not files.half_renamed:
-        now = datetime.now(UTC)
-        passphrase = asked_passphrase(file, PASSPHRASE) if is_encrypted(file) else None
+    now = datetime.now(UTC)
+    passphrase = asked_passphrase(file, PASSPHRASE) if is_encrypted(file) else None
+    if not files.half_renamed(passphrase, now):
         who = Oneself.read(file.with_suffix(".pem"), read_key_file(file, passphrase), now)
         salt = secrets.token_bytes(who.keys.salt_bytes + 32)
         entropy = secrets.token_bytes(ENTROPY_BYTES)
@@ -60,18 +61,30 @@ def rotate(
 
 
 def _in_force(directory: Path, who: Oneself, new: Oneself, enrolment: bytes, wait_s: int) -> bool:
+    # As soon as the new keys are in force, the service ends the connections of the old ones, this one too; or that was
+    # so already, after an earlier attempt; or the member is expelled. Then the new keys ask what is true.
     public = new.keys.signer.public
+    lost: TCLearnError = UnreachableError(Code.LEDGER_UNREACHABLE, "the service does not answer to the new keys yet")
     try:
         with speaking(directory, who=who) as speaker:
-            if take_keys(speaker.ledger, speaker.coalition, speaker.signer, enrolment, speaker.now):
-                return True
-            return _waited(speaker, public, wait_s)
+            if not take_keys(speaker.ledger, speaker.coalition, speaker.signer, enrolment, speaker.now):
+                return _waited(speaker, public, wait_s)
     except MessageError as error:
-        # Perhaps an earlier attempt has come through, and the service does not know the old key any more.
         if error.code is not Code.FORMER_MEMBER:
             raise
-    with speaking(directory, who=new) as speaker:
-        return speaker.ledger.state().member_of(public) == who.member
+        lost = error
+    except UnreachableError as error:
+        lost = error
+    for left in reversed(range(_TRIES)):
+        try:
+            with speaking(directory, who=new) as speaker:
+                return speaker.ledger.state().member_of(public) == who.member
+        except UnreachableError:
+            if left:
+                time.sleep(_POLL_S)
+    if isinstance(lost, UnreachableError):
+        lost.remedy = "run `tclearn member rotate` again: it goes on where it was"
+    raise lost
 
 
 def _waited(speaker: Speaker, public: bytes, wait_s: int) -> bool:
@@ -81,12 +94,7 @@ def _waited(speaker: Speaker, public: bytes, wait_s: int) -> bool:
             return False
         time.sleep(_POLL_S)
         if isinstance(speaker.ledger, Follower):
-            try:
-                speaker.ledger.pull()
-            except MessageError as error:
-                if error.code is not Code.FORMER_MEMBER:
-                    raise
-                return True
+            speaker.ledger.pull()
     return True
 
 

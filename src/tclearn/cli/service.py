@@ -15,8 +15,10 @@ import typer
 from tclearn.cli.keys import VAULT_PASSPHRASE, Key, asked_passphrase, oneself
 from tclearn.cli.options import Home
 from tclearn.cli.output import say
+from tclearn.cli.vault_put import say_missing
 from tclearn.coalition.digest_text import format_digest, parse_digest
 from tclearn.directory import CoalitionDirectory
+from tclearn.directory.coalition import CHARTER
 from tclearn.directory.vault import VAULT_KEY
 from tclearn.errors import Code, UsageError
 from tclearn.files import is_folder, is_there
@@ -47,6 +49,8 @@ def serve(
         CoalitionDirectory.open(directory, writing=True, passphrase=passphrase) as coalition,
         IdDesk.open(coalition, passphrase) as ids,
     ):
+        say_missing(coalition)
+        known = coalition.known(now)
         with server.listen(place, port) as listening:
             where = f"https://{hosts[0]}:{listening.getsockname()[1]}"
 
@@ -54,9 +58,11 @@ def serve(
                 say(f"{coalition.charter.name}: {len(coalition.ledger)} entries, {where}")
                 say(f"charter {format_digest(coalition.charter.digest)}")
                 say(f"members: tclearn join {where} --charter <that digest>")
+                for line in known.lines():
+                    say(f"{line}; the others can give it other keys: tclearn coalition admit")
                 sys.stdout.flush()
 
-            running = server.server(coalition, coalition.roots(now), hosts, now, ids=ids, ready=ready)
+            running = server.server(coalition, known.roots, hosts, now, ids=ids, ready=ready)
             with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when all is closed
                 running.run(sockets=[listening])
         say(f"ended at {len(coalition.ledger)} entries")
@@ -69,12 +75,17 @@ def join(
     directory: Home = Path("coalition"),
 ) -> None:
     """Join a coalition: check its charter and its service, and make a directory for this member."""
-    from tclearn.service.home import MemberHome
+    from tclearn.service.home import MemberHome, check_no_service
 
     now = datetime.now(UTC)
+    check_no_service(directory, "add --dir NAME: a directory of your own as a member")
     if is_there(directory) and not is_folder(directory):
         raise UsageError(Code.USAGE, f"{directory} is a file", expected="a directory, or a name that is free")
+    before = is_there(directory / CHARTER)
     home = MemberHome.join(directory, _url(url), parse_digest(charter), oneself(key, now), now)
+    if before:
+        say(f"{directory} was joined before: {home.oneself.member} is a member of {home.charter.name}, at {home.url}")
+        return
     say(f"made {directory}: {home.oneself.member} is a member of {home.charter.name}")
     say("write a site.toml, then: tclearn data check, tclearn agent")
 

@@ -15,7 +15,6 @@ from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory import CoalitionDirectory
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, StorageError
-from tclearn.files import is_there
 from tclearn.identity import Signer
 from tclearn.ledger import Ledger
 from tclearn.protocols.tclearn.state import State
@@ -61,11 +60,11 @@ def speaking(directory: Path, key: Path | None = None, *, who: Oneself | None = 
         TCLearnError: key, directory, ledger or service cannot be used; the message says which.
     """
     from tclearn.service.beside import beside
-    from tclearn.service.home import ADDRESS, MemberHome
+    from tclearn.service.home import MemberHome, is_joined
 
     now = datetime.now(UTC)
     who = who or oneself(key, now)
-    if is_there(directory / ADDRESS):
+    if is_joined(directory):
         home = MemberHome.open(directory, who)
         with beside(home, now, lambda: time.time_ns() // 1_000_000) as at:
             yield Speaker(who.member, home.charter, at.ledger, who.keys.signer, now)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tclearn.cli.ballots import say_ballots, step_json
-from tclearn.cli.change_text import change_json, short_name, standing, wanted
+from tclearn.cli.change_text import asked_fingerprint, change_json, short_name, standing, wanted
 from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import count, natural, print_json, say, table, when
 from tclearn.coalition.accountant import TRILLION
@@ -23,7 +24,7 @@ from tclearn.protocols.tclearn.proposing import complete
 from tclearn.protocols.tclearn.records import PendingRevert
 
 _WORDS = {
-    "propose": "propose an increment",
+    "propose": "propose an increment, if it has new records",
     "release": "put its candidate into the store",
     "hide": "commit to hidden test records, if it has any",
     "show": "show a hidden part of its test records",
@@ -42,6 +43,7 @@ _WORDS = {
 
 def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None:
     """Say what the coalition waits for, from whom, until when, and why the last increment was not accepted."""
+    now = datetime.now(UTC)
     with CoalitionDirectory.open(directory) as coalition:
         state, ledger, contract = coalition.state, coalition.ledger, coalition.contract
         now_ms = ledger.head(len(ledger)).time_ms
@@ -69,7 +71,9 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
                 "complete": done,
                 "last_heard_ms": heard,
                 "waiting": [{"member": d.member, "for": d.kind, "until_ms": d.due_ms} for d in duties],
-                "changes_asked": [change_json(c, state) for c in changes],
+                "changes_asked": [
+                    {**change_json(c, state), "fingerprint": asked_fingerprint(c.change, now) or None} for c in changes
+                ],
                 "members": list(state.members),
                 "former_members": list(state.former),
                 "last_not_accepted": refused and step_json(refused),
@@ -102,6 +106,8 @@ def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None
     for change in changes:
         said = f"{change.asked_by} asks for {wanted(change.change, state)}"
         say(f"\n{said}; {standing(change, state)} (change {short_name(change.change)})")
+        if shown := asked_fingerprint(change.change, now):
+            say(shown)
     if refused is not None:
         say(f"\nlast not accepted: {refused.member}, {refused.status}: {refused.reason}")
         say_ballots(refused)

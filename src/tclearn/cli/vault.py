@@ -6,6 +6,7 @@ import typer
 
 from tclearn.cli.journal import check, show_journal, show_statistics, show_who_had
 from tclearn.cli.vault_files import backup, keys, passphrase, restore, sweep
+from tclearn.cli.vault_put import put
 
 app = typer.Typer(no_args_is_help=True, help="Who has read which version; the vault's files and keys.")
 
@@ -15,6 +16,7 @@ app.command("statistics", short_help="Count each member's readings.")(show_stati
 app.command("check", short_help="Hold a signed journal against a record.")(check)
 app.command("backup", short_help="Copy the vault into a folder, sealed as it is.")(backup)
 app.command("restore", short_help="Make a vault of a backup.")(restore)
+app.command("put", short_help="Put a model back that a restored vault has not.")(put)
 app.command("passphrase", short_help="Change the passphrase of the vault's key file.")(passphrase)
 app.command("sweep", short_help="Remove what interrupted writers have left.")(sweep)
 app.add_typer(keys, name="keys")

@@ -50,7 +50,7 @@ def backup(
 
     The backup holds the sealed key file too: with the passphrase of today it opens by itself.
     """
-    vault, _ = _opened(directory, at, vault_key)
+    vault, _ = opened_vault(directory, at, vault_key)
     with _working("copying"):
         digest = backups.backup(vault, to)
     if as_json:
@@ -96,7 +96,7 @@ def rotate_keys(
 
     The objects' own bytes stay as they are. Old keys stay in the key file until `tclearn vault keys retire`.
     """
-    vault, held = _opened(directory, at, vault_key)
+    vault, held = opened_vault(directory, at, vault_key)
     begun = vault.root().kek != held.current
     if not begun:
         held.add()
@@ -127,7 +127,7 @@ def retire_keys(
     directory: Directory = Path("coalition"), at: At = None, vault_key: KeyPath = None, as_json: AsJson = False
 ) -> None:
     """Forget the keys that nothing in the vault is sealed under. Backups made before keep their own."""
-    vault, held = _opened(directory, at, vault_key)
+    vault, held = opened_vault(directory, at, vault_key)
     gone = retire(vault, held)
     if as_json:
         print_json({"current": held.current, "retired": gone})
@@ -166,7 +166,7 @@ def sweep(
     """Remove what interrupted writers have left in the vault: sealed bytes that belong to no object."""
     if not 1 <= hours <= 24 * 366:
         raise UsageError(Code.USAGE, f"--older-than is {hours}", expected="hours, 1 to a year's")
-    vault, _ = _opened(directory, at, vault_key)
+    vault, _ = opened_vault(directory, at, vault_key)
     removed = vault.sweep(older_than_s=hours * _HOUR_S)
     if as_json:
         print_json({"removed": removed})
@@ -174,7 +174,14 @@ def sweep(
         say(f"{count(removed, 'left-over')} removed")
 
 
-def _opened(directory: Path, at: str | None, vault_key: Path | None) -> tuple[Vault, KeyFile]:
+def opened_vault(directory: Path, at: str | None, vault_key: Path | None) -> tuple[Vault, KeyFile]:
+    """The vault that these options name, and its keys, for which a passphrase is asked for.
+
+    Raises:
+        UsageError: there is none, or the passphrase is another one.
+        UnreachableError: there is no coalition, or no key file.
+        StorageError: it is damaged.
+    """
     if at is None or vault_key is None:
         _check_founder(directory)
     place = _place(directory, at)  # before a passphrase is asked for

@@ -19,7 +19,6 @@ from tclearn.directory import CoalitionDirectory
 from tclearn.directory.models import stored_model
 from tclearn.directory.vault import VAULT_KEY
 from tclearn.errors import Code, StorageError, UsageError
-from tclearn.files import is_there
 from tclearn.learning.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -126,9 +125,9 @@ def _progress(as_json: bool) -> Iterator[Callable[[Waiting], None]]:
 
 
 def _joined(directory: Path) -> bool:
-    from tclearn.service.home import ADDRESS
+    from tclearn.service.home import is_joined
 
-    return is_there(directory / ADDRESS)
+    return is_joined(directory)
 
 
 def _index(version: str) -> int | None:

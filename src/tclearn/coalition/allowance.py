@@ -121,11 +121,13 @@ class Decision:
         entry: for the journal, whichever it is; it is durable before anything is answered.
         allowance: the member's from now on.
         available_ms: when so many may be asked for, where it was refused; ``None``: never at once.
+        asked_ms: when it was asked, by a clock that may be behind the journal's time; ``None``: at the entry's time.
     """
 
     entry: IdEntry
     allowance: Allowance
     available_ms: int | None
+    asked_ms: int | None = None
 
     def check(self) -> None:
         """Whether the request is granted; returns nothing.
@@ -135,10 +137,11 @@ class Decision:
         """
         if self.entry.granted:
             return
+        asked_ms = self.entry.time_ms if self.asked_ms is None else self.asked_ms
         wait = (
             "ask for fewer at once"
             if self.available_ms is None
-            else f"wait {_waiting(self.available_ms - self.entry.time_ms)}, or ask for fewer"
+            else f"wait {_waiting(self.available_ms - asked_ms)}, or ask for fewer"
         )
         raise MessageError(
             Code.ALLOWANCE,

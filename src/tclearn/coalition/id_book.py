@@ -6,13 +6,14 @@ fetches the journal does the same. An entry that does not follow from those befo
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tclearn.coalition.allowance import Allowance, Decision, IdEntry, Rate, decide
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, MessageError
-from tclearn.limits import REFUSED_IDS_NOTED_EVERY_MS
+from tclearn.limits import ANSWERED_IDS_KEPT_MS, REFUSED_IDS_NOTED_EVERY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class IdBook:
         self.rate = rate
         self.last: IdEntry | None = None
         self._accounts: dict[MemberId, _Account] = {}
-        self._answered: set[Digest] = set()
+        self._answered: OrderedDict[Digest, int] = OrderedDict()  # when; oldest first
 
     def __len__(self) -> int:
         """How many entries it was given."""
@@ -45,23 +46,29 @@ class IdBook:
     def decide(self, member: MemberId, blinded: Digest, count: int, time_ms: int, unnoted: int = 0) -> Decision:
         """What becomes of a request; nothing changes before ``take``. Arguments as those of ``allowance.decide``.
 
+        Blinded elements that were granted are refused for ``ANSWERED_IDS_KEPT_MS`` of the journal's time. A signed
+        request is taken for minutes only; who signs the same elements again later pays again, for the same answer.
+
         The journal's time does not run backwards with a clock: a time that was made up for one member's sake, to let
         its allowance grow, stays for all.
 
         Raises:
             MessageError: a request with these blinded elements was granted before: somebody repeats it.
         """
-        if blinded in self._answered:
+        asked_ms = time_ms
+        if self.last is not None:
+            time_ms = max(time_ms, self.last.time_ms)
+        granted_ms = self._answered.get(blinded)
+        if granted_ms is not None and time_ms - granted_ms <= ANSWERED_IDS_KEPT_MS:
             raise MessageError(
                 Code.REFUSED,
                 f"{member} sends a request for data IDs that was answered before",
                 expected="elements that are blinded anew for each request",
                 remedy="make the request anew",
             )
-        if self.last is not None:
-            time_ms = max(time_ms, self.last.time_ms)
         allowance = self._account(member, time_ms).allowance
-        return decide(self.rate, allowance, self.last, member, blinded, count, time_ms, unnoted)
+        decision = decide(self.rate, allowance, self.last, member, blinded, count, time_ms, unnoted)
+        return replace(decision, asked_ms=asked_ms)
 
     def has_entry(self, decision: Decision) -> bool:
         """Whether a decision is an entry of its own: every one that grants, and refusals that are not too many.
@@ -92,8 +99,15 @@ class IdBook:
         refused_ms = account.refused_ms if entry.granted else entry.time_ms
         self._accounts[entry.member] = replace(account, allowance=decision.allowance, refused_ms=refused_ms)
         if entry.granted:
-            self._answered.add(entry.blinded)
+            self._forget_answered(entry.time_ms)
+            self._answered[entry.blinded] = entry.time_ms
         self.last = entry
+
+    def _forget_answered(self, time_ms: int) -> None:
+        # What is left was granted in one such time, so the allowances bound it; also where the journal's time stands
+        # still, for then they do not grow.
+        while self._answered and time_ms - next(iter(self._answered.values())) > ANSWERED_IDS_KEPT_MS:
+            self._answered.popitem(last=False)
 
     def _account(self, member: MemberId, time_ms: int) -> _Account:
         return self._accounts.get(member) or _Account(Allowance.full(self.rate, time_ms))

@@ -6,6 +6,7 @@ It needs a ledger and a key, and does not care where the ledger is: in this dire
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -155,7 +156,8 @@ def approve(ledger: Ledger[State], coalition: Digest, signer: Signer, name: Dige
     if asked is None:
         raise _unknown(name.hex())
     enrolled(asked.change, now)
-    return _said(ledger, coalition, signer, call(Approve(name)), name, f"the change {name.hex()[:16]}…")
+    said = _said(ledger, coalition, signer, call(Approve(name)), name, f"the change {name.hex()[:16]}…")
+    return replace(said, change=asked.change)  # the state keeps no enrolment of what is done
 
 
 def enrolled(change: Change, now: datetime) -> Enrolment | None:
@@ -188,7 +190,8 @@ def take_keys(ledger: Ledger[State], coalition: Digest, signer: Signer, enrolmen
         now: the time, with its zone.
 
     Returns:
-        Whether they are in force; else they will be as soon as nothing is under way.
+        Whether the present key counts no more: the new ones are in force, unless the member was expelled at the same
+        time, which the new ones will hear. Else they will be as soon as nothing is under way.
 
     Raises:
         MessageError: the enrolment is not usable.
@@ -206,7 +209,7 @@ def take_keys(ledger: Ledger[State], coalition: Digest, signer: Signer, enrolmen
     except MessageError as error:
         if error.code is not Code.FORMER_MEMBER:
             raise
-        return True  # a service that does not know the old key any more
+        return True
     return said.status == DONE
 
 
@@ -229,7 +232,8 @@ def _asked(ledger: Ledger[State], coalition: Digest, signer: Signer, wanted: Cha
     member = _member(state, signer)
     same = [each for each in open_changes(state) if each.status == ASKED and _alike(each.change, wanted)]
     if not same:
-        return _said(ledger, coalition, signer, call(Request(wanted)), change_id(wanted), words)
+        said = _said(ledger, coalition, signer, call(Request(wanted)), change_id(wanted), words)
+        return replace(said, change=wanted)
     if member in same[0].approvals:
         raise AgentError(
             Code.REFUSED,
@@ -238,7 +242,7 @@ def _asked(ledger: Ledger[State], coalition: Digest, signer: Signer, wanted: Cha
             remedy="`tclearn status` shows who has",
         )
     name = change_id(same[0].change)
-    return _said(ledger, coalition, signer, call(Approve(name)), name, words)
+    return replace(_said(ledger, coalition, signer, call(Approve(name)), name, words), change=same[0].change)
 
 
 def _alike(one: Change, other: Change) -> bool:

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory.data_ids import ID_JOURNAL, ID_KEY, make_id_files
-from tclearn.directory.enrolments import ENROLMENTS, present_roots
+from tclearn.directory.enrolments import ENROLMENTS, Known, known_members
 from tclearn.directory.reading import check_file, read_file
 from tclearn.directory.vault import VAULT, VAULT_KEY, LockedStore, make_vault, open_vault
 from tclearn.encoding import MemberId
@@ -147,9 +147,14 @@ class CoalitionDirectory:
         cls, path: Path, charter: ResolvedCharter, clock: Callable[[], int], *, read_only: bool, passphrase: str | None
     ) -> Self:
         rules = contract(charter)
-        ledger = EmbeddedLedger(
-            path / LEDGER, rules, charter.digest, clock=clock, create=not read_only, read_only=read_only
-        )
+        try:
+            ledger = EmbeddedLedger(
+                path / LEDGER, rules, charter.digest, clock=clock, create=not read_only, read_only=read_only
+            )
+        except StorageError as error:
+            if error.code is Code.LEDGER_LOCKED:
+                error.remedy = free_remedy(path)
+            raise
         try:
             return cls(path, charter, rules, ledger, _store(path, charter, passphrase))
         except BaseException:
@@ -198,17 +203,22 @@ class CoalitionDirectory:
         return signer
 
     def roots(self, now: datetime) -> dict[MemberId, x509.Certificate]:
-        """Root certificate of each member; only the computer that runs the service has those of the founders.
+        """Root certificate of each member that has a valid one here; see ``known``.
 
         Args:
             now: the time at which they must be valid, with its zone.
-
-        Raises:
-            UnreachableError: one is not here.
-            MessageError: one is damaged, or not valid now.
-            StorageError: one is not the charter's.
         """
-        return present_roots(self.path, self.state, now)
+        return self.known(now).roots
+
+    def known(self, now: datetime) -> Known:
+        """By which certificates members are known, and who is not, and why.
+
+        Only the computer that runs the service has the certificates of the founders.
+
+        Args:
+            now: the time at which they must be valid, with its zone.
+        """
+        return known_members(self.path, self.state, now)
 
     def data_key(self) -> bytes:
         """The key of the data IDs, 32 bytes.
@@ -249,6 +259,12 @@ def _store(path: Path, charter: ResolvedCharter, passphrase: str | None) -> Stor
     if charter.vault is None:
         return FilesystemStore(path / OBJECTS)
     return LockedStore(path) if passphrase is None else open_vault(path, passphrase)
+
+
+def free_remedy(path: Path) -> str:
+    """Who has the ledger of a directory open for writing, as a sentence that says what to do about it."""
+    runs = "`tclearn serve`" if is_there(path / LOG_KEY) else "`tclearn agent` or `tclearn propose`"
+    return f"end the {runs} that runs in {path}, or only read: `tclearn status`, `tclearn ledger show`"
 
 
 def kept_charter(path: Path, remedy: str) -> ResolvedCharter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from tclearn.coalition.admission import admitted
 from tclearn.coalition.terms import MemberRecord
 from tclearn.directory.reading import read_file
 from tclearn.encoding import MemberId
-from tclearn.errors import Code, MessageError, StorageError, UnreachableError, UsageError
+from tclearn.errors import Code, MessageError, StorageError, TCLearnError, UnreachableError, UsageError
 from tclearn.identity.enrolment import Enrolment, read_enrolment
 from tclearn.limits import FORMER_ROOTS_MAX, KEY_FILE_BYTES_MAX
 from tclearn.protocols.tclearn.state import State
@@ -22,33 +23,41 @@ from tclearn.protocols.tclearn.state import State
 ENROLMENTS: Final = "enrolments"
 
 
-def present_roots(path: Path, state: State, now: datetime) -> dict[MemberId, x509.Certificate]:
-    """Root certificate of each member.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The members as a service can know them.
 
-    A member that was admitted, or has rotated its keys, and whose certificates do not hold, is left out: what it has
-    brought onto the ledger must not keep the others away.
+    Attributes:
+        roots: root certificate of each member that can be let in.
+        unknown: why the others cannot, by name.
+    """
+
+    roots: dict[MemberId, x509.Certificate]
+    unknown: dict[MemberId, TCLearnError]
+
+    def lines(self) -> list[str]:
+        """Who is not let in, for whoever runs the service."""
+        return [f"{member} is not let in: {why.what}" for member, why in sorted(self.unknown.items())]
+
+
+def known_members(path: Path, state: State, now: datetime) -> Known:
+    """Root certificate of each member that has one.
+
+    A member whose certificates do not hold, or whose file is gone, is left out: it must not keep the others away, nor
+    from giving it other keys.
 
     Args:
         path: the coalition's directory.
         state: of its ledger.
         now: the time at which they must be valid, with its zone.
-
-    Raises:
-        UnreachableError: a founder's enrolment is not here.
-        MessageError: it is damaged, or not valid now.
-        StorageError: it is not the charter's.
     """
-    found = {}
+    known = Known({}, {})
     for record in state.member_records:
-        data = state.enrolment(record)
-        if data is None:
-            found[record.id] = _founder(path, record, now).root
-            continue
-        with suppress(MessageError):
-            shown = read_enrolment(data, now)
-            if admitted(shown) == record:
-                found[record.id] = shown.root
-    return found
+        try:
+            known.roots[record.id] = _root(path, state, record, now)
+        except (UnreachableError, MessageError, StorageError, UsageError) as error:
+            known.unknown[record.id] = error
+    return known
 
 
 def former_roots(path: Path, state: State, now: datetime) -> list[tuple[MemberId, x509.Certificate]]:
@@ -59,6 +68,16 @@ def former_roots(path: Path, state: State, now: datetime) -> list[tuple[MemberId
     present = {record.certificate for record in state.member_records}
     gone = [shown for shown in _readable(path, state, now) if shown.certificate not in present]
     return [(shown.member, shown.root) for shown in gone[:FORMER_ROOTS_MAX]]
+
+
+def _root(path: Path, state: State, record: MemberRecord, now: datetime) -> x509.Certificate:
+    data = state.enrolment(record)
+    if data is None:
+        return _founder(path, record, now).root
+    shown = read_enrolment(data, now, place=f"the enrolment of {record.id} on the ledger")
+    if admitted(shown) != record:
+        raise MessageError(Code.CERTIFICATE, f"the enrolment of {record.id} on the ledger is of other keys")
+    return shown.root
 
 
 def _founder(path: Path, record: MemberRecord, now: datetime) -> Enrolment:

@@ -98,4 +98,9 @@ def own_vault(folder: Path, secret: bytes) -> Store:
 
 
 def _opened(backend: Backend, keys: KeyFile | HeldKeys) -> Vault:
-    return Vault(backend, keys, create=backend.size(ROOT) is None)
+    try:
+        return Vault(backend, keys, create=backend.size(ROOT) is None)
+    except UsageError:
+        if backend.size(ROOT) is None:
+            raise
+        return Vault(backend, keys)  # another process has just made it

@@ -113,7 +113,7 @@ def _read_seed(path: Path, passphrase: str | None) -> bytes:
         state, remedy = (
             ("not encrypted", "leave the passphrase out")
             if passphrase is not None
-            else ("encrypted", "give its passphrase")
+            else ("encrypted", "give its passphrase; `tclearn serve` asks for it where vault.key is beside it")
         )
         raise UsageError(Code.KEY_FILE, f"{path} is {state}", remedy=remedy)
     return _seed(blocks[0].content, passphrase, path)
@@ -126,7 +126,13 @@ def _seed(der: bytes, passphrase: str | None, path: Path) -> bytes:
     except Exception:  # noqa: BLE001 - many kinds; all mean: no such key
         if passphrase is None:
             raise _refused(f"{path} does not hold one private key") from None
-        raise UsageError(Code.KEY_FILE, f"{path}: this passphrase does not open it", remedy="try again") from None
+        raise UsageError(
+            Code.KEY_FILE,
+            f"{path}: this passphrase does not open it",
+            remedy="try again; where it and vault.key open with different ones, since one of them was restored: "
+            f"`tclearn vault passphrase --dir {path.parent}`, first that of vault.key, then, as the "
+            "new one, that of this file",
+        ) from None
     if not isinstance(key, X25519PrivateKey):
         raise _refused(f"{path} holds another kind of key")
     return key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())

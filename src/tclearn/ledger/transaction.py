@@ -15,6 +15,11 @@ from tclearn.records import Record
 _DOMAIN: Final = b"TCLearn/tx/v1"
 
 
+def signed_for(coalition: Digest) -> bytes:
+    """What the signature of a coalition's transactions binds without carrying it."""
+    return _DOMAIN + coalition
+
+
 def transaction_id(raw: bytes) -> Digest:
     """The id of a transaction: SHA-256 of its bytes."""
     return Digest(hashlib.sha256(raw).digest())
@@ -66,7 +71,7 @@ class Transaction:
     def signed(cls, signer: Signer, coalition: Digest, call: Call, *, sequence: int, expires_ms: int) -> Self:
         """Make and sign a transaction for one coalition; no other coalition's ledger admits it."""
         payload = _Payload(call.contract, call.method, call.arguments, sequence, expires_ms)
-        raw = sign(signer, payload.encode(), _DOMAIN + coalition)
+        raw = sign(signer, payload.encode(), signed_for(coalition))
         return cls(raw, signer.public, call, sequence, expires_ms)
 
     @classmethod
@@ -87,7 +92,7 @@ class Transaction:
         """
         envelope = open_signed(raw)
         # The signature first: decoding a megabyte of nested arrays costs hundreds of times as much.
-        envelope.check(_DOMAIN + coalition)
+        envelope.check(signed_for(coalition))
         return cls._read(raw, envelope)
 
     @classmethod
@@ -102,7 +107,7 @@ class Transaction:
         Raises:
             MessageError: the signature does not hold.
         """
-        open_signed(self.raw).check(_DOMAIN + coalition)
+        open_signed(self.raw).check(signed_for(coalition))
 
     @property
     def id(self) -> Digest:

@@ -249,7 +249,8 @@ def _extended(since: Head | bytes, coalition: Digest, log_key: PublicKey, replic
             Code.RECORD_EXTENSION,
             f"the record of {len(replica)} entries does not extend the remembered head of {since.size}",
             expected="a record that has the remembered entries, unchanged, as its first",
-            remedy="keep both: they prove that the log has shown two histories, or was cut back",
+            remedy="if this export is older than the checkpoint, ask for a newer one; otherwise keep both: they prove "
+            "that the log has shown two histories, or was cut back",
         )
     return since
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
@@ -25,6 +25,7 @@ from tclearn.service.id_desk import IdDesk
 from tclearn.service.office import Office
 from tclearn.service.peers import FORMER, MEMBER, Standing
 from tclearn.service.refused import RefusedRequests
+from tclearn.service.signed import SIGNED, TRANSACTIONS, was_signed
 from tclearn.service.turnstile import RETRY_AFTER_S, Turnstile
 from tclearn.service.wire import encode_error, encode_page
 
@@ -40,8 +41,6 @@ DER: Final = "application/pkix-cert"
 _NAME: Final = "^[0-9a-f]{64}$"
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,15})-")
 _PIECE: Final = 1 << 20
-_SIGNED: Final = frozenset({"/v1/ledger/transactions", "/v1/vault/deliveries", "/v1/data-ids"})
-"""What takes signed requests."""
 # FastAPI measures each request, and sends it elsewhere where the environment says so: nothing of this leaves us.
 _SILENT: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
@@ -167,7 +166,8 @@ def _no_member(former: Standing) -> MessageError:
             Code.FORMER_MEMBER,
             f"{former.member} has other keys now",
             expected=f"the keys that {former.member} has taken, or was admitted with",
-            remedy="start again with the new .key file; if you have made none, somebody else has: tell the others",
+            remedy="after `tclearn member rotate`: start again once it has ended; else name the new .key file; if you "
+            "have made none, somebody else has: tell the others",
         )
     return MessageError(
         Code.FORMER_MEMBER,
@@ -322,6 +322,8 @@ async def body_of(request: Request, size_max: int) -> bytes:
         data += piece
         if len(data) > size_max:
             raise MessageError(Code.TOO_LARGE, f"a body of more than {size_max} bytes")
+    if request.url.path in SIGNED:
+        request.state.body = bytes(data)  # for the journal, if it is refused
     return bytes(data)
 
 
@@ -355,16 +357,32 @@ class Streamed(StreamingResponse):
             self._stream.close()
 
 
-def _refused(request: Request, error: TCLearnError) -> JSONResponse:
-    desk, member = request.app.state.desk, request.scope.get(MEMBER)
-    signed = isinstance(error, MessageError) and request.url.path in _SIGNED
-    if signed and desk.refused is not None and member is not None:
-        desk.refused.note(member, request.url.path, error)
+async def _refused(request: Request, error: TCLearnError) -> JSONResponse:
+    desk: Desk = request.app.state.desk
+    if isinstance(error, MessageError) and request.url.path in SIGNED and desk.refused is not None:
+        await _note(desk, desk.refused, request, error)
     status = _STATUS.get(error.code, 503 if isinstance(error, StorageError) else 400)
     again = {"retry-after": str(RETRY_AFTER_S)} if status in (429, 503) else {}
     if error.code is Code.FORMER_MEMBER:
         again["connection"] = "close"
     return JSONResponse({"error": encode_error(error)}, status, headers=again)
+
+
+async def _note(desk: Desk, journal: RefusedRequests, request: Request, error: MessageError) -> None:
+    path, former = request.url.path, request.scope.get(FORMER)
+    # A member's command and its agent may take the same number; ``Office.submit`` has seen that both are its own. What
+    # was logged before is answered as it was then, and what somebody else signed has another code.
+    if error.code is Code.SEQUENCE and path == TRANSACTIONS:
+        return
+    member = request.scope.get(MEMBER) if former is None else former.member
+    message: bytes | None = getattr(request.state, "body", None)
+    if former is not None:  # it was refused before anything of it was read
+        with suppress(MessageError, UnreachableError, ClientDisconnect):
+            desk.turnstile.admit(former.member)
+            message = await body_of(request, SIGNED[path])
+    coalition = desk.office.coalition.charter.digest
+    if member is not None and message is not None and await run_in_threadpool(was_signed, path, message, coalition):
+        await run_in_threadpool(journal.note, member, path, error)
 
 
 def _malformed(_: Request, error: RequestValidationError) -> JSONResponse:

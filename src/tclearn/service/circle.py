@@ -8,22 +8,25 @@ be told in words why they are turned away.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
 
 from tclearn.directory.coalition import CoalitionDirectory
-from tclearn.directory.enrolments import former_roots, present_roots
+from tclearn.directory.enrolments import former_roots
 from tclearn.encoding import MemberId
-from tclearn.errors import TCLearnError
 from tclearn.identity.tls import TlsIdentity
 from tclearn.limits import CONNECTIONS_PER_MEMBER_MAX, SERVICE_CONNECTIONS_MAX
 from tclearn.service.peers import PeerProtocol, Peers
 from tclearn.service.tls import server_context
 from tclearn.service.turnstile import Newest
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Circle:
@@ -31,7 +34,7 @@ class Circle:
 
     Args:
         coalition: its files, open for writing.
-        roots: root certificate of each member now.
+        roots: root certificate of each member now that can be let in.
         identity: the service's own.
         clock: the time, with its zone.
     """
@@ -79,13 +82,10 @@ class Circle:
             if state.member_records == self._records:
                 return
             now = self._clock()
-            try:
-                roots = present_roots(self._coalition.path, state, now)
-            except TCLearnError:
-                # A founder's file that was there at the start is not any more: whoever is known stays known.
-                still = set(state.members)
-                roots = {member: root for member, root in self._peers.roots.items() if member in still}
-            self._know(roots, former_roots(self._coalition.path, state, now))
+            known = self._coalition.known(now)
+            for line in known.lines():
+                _LOG.warning(line)
+            self._know(known.roots, former_roots(self._coalition.path, state, now))
             self._records = state.member_records
         loop = self._loop
         if loop is not None and not loop.is_closed():

@@ -1,8 +1,10 @@
 """Training and testing beside the loop that asks for them.
 
 A member that trains for an hour still has to endorse, reveal and say which deadlines have passed. What is computed
-comes back as the answer to the same duty, asked again; if nobody asks any more, it is dropped. Trainers compute one
-after the other in a process (``learning.member.COMPUTING``): a test waits for a training that has begun.
+comes back as the answer to the same duty, asked again, whatever else was asked meanwhile. Of each kind one duty is
+computed at a time; one that has come to nothing makes room for the next, and waits longer each time: whoever announces
+a model and withholds it keeps nobody from testing others. Trainers compute one after the other in a process
+(``learning.member.COMPUTING``): a test waits for a training that has begun.
 """
 
 from __future__ import annotations
@@ -18,15 +20,24 @@ from tclearn.agents.site import Site
 from tclearn.encoding import Digest
 from tclearn.ledger import Call, Contract, Duty, Ledger
 from tclearn.protocols.tclearn.agent import pass_on
+from tclearn.protocols.tclearn.calls import TRAIN, Access
 from tclearn.protocols.tclearn.state import State
 
-_PAUSE_S: Final = {"propose": 60.0, "test": 1.0, "delivered": 1.0}
-"""Kinds of duties that take long, and when each is tried again that has come to nothing: no new data, no model yet."""
+_PAUSE_S: Final = {"propose": (60.0, 60.0), "test": (1.0, 8.0), "delivered": (1.0, 60.0)}
+"""Kinds of duties that take long, and when each is tried again that has come to nothing (no new data, no model yet):
+the first time, and at the latest. Tests end by a deadline, and what is missing has to be said before it."""
+_REMEMBERED_MAX: Final = 1024
+
+
+@dataclass
+class _Idle:
+    pause_s: float
+    until_s: float
 
 
 @dataclass
 class _Computation:
-    duty: Digest
+    kind: str
     call: Call | None = None
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
@@ -41,7 +52,7 @@ class Computing:
             as the network does.
         woken: called from a thread when it is done.
         clock: seconds, from any beginning.
-        offers: whether to train at all; else the member passes its turns on.
+        offers: whether to train at all; else the member passes its turns on, and reads no model to train from it.
     """
 
     def __init__(
@@ -57,8 +68,8 @@ class Computing:
         self._woken = woken
         self._role = make()
         self._proposer = (-1, self._role)
-        self._running: dict[str, _Computation] = {}
-        self._idle: dict[str, tuple[Digest, float]] = {}
+        self._running: dict[Digest, _Computation] = {}
+        self._idle: dict[Digest, _Idle] = {}
         self._clock = clock
 
     @property
@@ -80,22 +91,21 @@ class Computing:
         if duty.kind == "propose" and not self._offers:
             return pass_on(ledger.state(), site.member)
         if duty.kind not in _PAUSE_S:
-            return self._role.perform(duty, ledger, site)
-        running = self._running.get(duty.kind)
-        if running is not None:
-            if not running.done.is_set():
+            call = self._role.perform(duty, ledger, site)
+            return pass_on(ledger.state(), site.member) if self._unwanted(call) else call
+        computed = self._running.get(duty.id)
+        if computed is not None:
+            if not computed.done.is_set():
                 return None
-            del self._running[duty.kind]
-            if running.duty == duty.id:
-                if running.error is not None:
-                    raise running.error
-                if running.call is None:
-                    self._idle[duty.kind] = duty.id, self._clock() + _PAUSE_S[duty.kind]
-                return running.call
-        nothing, until_s = self._idle.get(duty.kind, (None, 0.0))
-        if nothing == duty.id and self._clock() < until_s:
+            del self._running[duty.id]
+            return self._outcome(duty, computed)
+        idle = self._idle.get(duty.id)
+        if idle is not None and self._clock() < idle.until_s:
             return None
-        begun = self._running[duty.kind] = _Computation(duty.id)
+        if any(each.kind == duty.kind and not each.done.is_set() for each in self._running.values()):
+            return None
+        begun = self._running[duty.id] = _Computation(duty.kind)
+        self._forget()
         role = self._for_proposing(ledger.state().tip) if duty.kind == "propose" else self._role
         threading.Thread(
             target=self._compute, args=(begun, role, duty, ledger, site), name=duty.kind, daemon=True
@@ -105,8 +115,37 @@ class Computing:
     def rest(self, seconds: float) -> None:
         """Wait for what is being computed, but not longer than that."""
         end = time.monotonic() + seconds
-        for each in self._running.values():
+        for each in list(self._running.values()):
             each.done.wait(max(0.0, end - time.monotonic()))
+
+    def _unwanted(self, call: Call | None) -> bool:
+        """Whether a call asks for a model to train from it, and the member does not train."""
+        return (
+            not self._offers
+            and call is not None
+            and call.method == "access"
+            and Access.from_value(call.arguments).purpose == TRAIN
+        )
+
+    def _outcome(self, duty: Duty, computed: _Computation) -> Call | None:
+        if computed.error is None and computed.call is not None:
+            self._idle.pop(duty.id, None)
+            return computed.call
+        first_s, last_s = _PAUSE_S[duty.kind] if computed.error is None else _PAUSE_S["test"]
+        before = self._idle.pop(duty.id, None)
+        pause_s = first_s if before is None else min(last_s, 2 * before.pause_s)
+        self._idle[duty.id] = _Idle(pause_s, self._clock() + pause_s)
+        if computed.error is not None:
+            raise computed.error
+        return None
+
+    def _forget(self) -> None:
+        # Of duties that are over nobody says so: what has lain there longest goes first.
+        done = [duty for duty, each in self._running.items() if each.done.is_set()]
+        for duty in done[: max(0, len(done) - _REMEMBERED_MAX)]:
+            del self._running[duty]
+        while len(self._idle) > _REMEMBERED_MAX:
+            del self._idle[next(iter(self._idle))]
 
     def _for_proposing(self, tip: int) -> Role[State]:
         # A new one for each block, so that models which nobody needs any more are not kept twice.

@@ -31,6 +31,7 @@ class DeliveryRequest(Record):
         leaf: leaf hash of that entry.
         receipt: the log's COSE receipt of its inclusion, under a head that the member has checked.
         start: how many bytes the member has already.
+        challenge: 16 bytes that the service has made for requests of these minutes.
         nonce: 16 random bytes, fresh for each request.
         time_ms: when it is made, milliseconds since 1970.
     """
@@ -41,6 +42,7 @@ class DeliveryRequest(Record):
     leaf: Digest
     receipt: bytes
     start: int
+    challenge: bytes
     nonce: bytes
     time_ms: int
 
@@ -59,8 +61,9 @@ class DeliveryRequest(Record):
         signed.check(DELIVERY_CONTEXT)
         payload = decode(signed.payload, size_max=DELIVERY_REQUEST_BYTES_MAX)
         request = cls.from_value(payload, "the request for a delivery")
-        if len(request.nonce) != NONCE_BYTES:
-            raise MessageError(Code.ENCODING, f"a nonce of {len(request.nonce)} bytes", expected=f"{NONCE_BYTES}")
+        for name, value in (("nonce", request.nonce), ("challenge", request.challenge)):
+            if len(value) != NONCE_BYTES:
+                raise MessageError(Code.ENCODING, f"a {name} of {len(value)} bytes", expected=f"{NONCE_BYTES}")
         return signed.signer, request
 
 

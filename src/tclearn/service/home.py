@@ -22,12 +22,21 @@ from tclearn.agents.site import Site
 from tclearn.coalition.digest_text import format_digest
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.terms import MemberRecord
-from tclearn.directory.coalition import CHARTER, DATA_KEY, LEDGER, NOTE, OBJECTS, kept_charter
+from tclearn.directory.coalition import (
+    CHARTER,
+    DATA_KEY,
+    LEDGER,
+    LOG_KEY,
+    NOTE,
+    OBJECTS,
+    free_remedy,
+    kept_charter,
+)
 from tclearn.directory.reading import read_file
 from tclearn.directory.vault import own_vault
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, MessageError, StorageError, UsageError, VerificationError
-from tclearn.files import is_there, make_folder, write_whole
+from tclearn.files import is_folder, is_there, make_folder, write_whole
 from tclearn.identity import PublicKey
 from tclearn.identity.certificates import certificate_digest, read_certificate
 from tclearn.identity.enrolment import read_enrolment
@@ -59,6 +68,7 @@ _HELD_S_MAX: Final = 30.0
 """How long a command may have the copy of the log open while the service is silent, and some more."""
 _PAUSE_S: Final = 0.1
 _DATA_KEY_BYTES: Final = 32
+_HEALTH_BYTES_MAX: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -130,21 +140,29 @@ class MemberHome:
                 coalition.
             MessageError: it is a member no longer, or has other keys now.
             UnreachableError: no answer; or the service does not know the member, which perhaps is not admitted yet.
+
+        Turned away by the service, it leaves no file behind.
         """
+        check_no_service(path, "add --dir NAME: a directory of your own as a member")
         _check_free(path, charter)
         agreed, service = _introduction(url, charter, oneself, now)
         home = cls(path, agreed, service, url, oneself)
-        if not _named(agreed.members, oneself):  # then it was admitted later, or has other keys: the log says so
-            make_folder(path)
-            with home.copy() as copy, home.connection(now) as connection:
-                _check_member(agreed, home._caught_up(connection, copy), oneself)
+        # At level B nobody but the supervisor has the key. Either answer comes over a connection that is checked both
+        # ways: who is not admitted yet, or another host name than the certificate's, shows before anything is written.
+        data_key = home._fetched_data_key(now) if agreed.data_ids is None else home._greeted(now)
         make_folder(path)
-        if agreed.data_ids is None:  # else nobody but the supervisor has it
-            write_whole(path / DATA_KEY, home._fetched_data_key(now).hex().encode() + b"\n", mode=_SECRET)
+        with home.copy() as copy:
+            if not _named(agreed.members, oneself):  # then it was admitted later, or has other keys: the log says so
+                with home.connection(now) as connection:
+                    _check_member(agreed, home._caught_up(connection, copy), oneself)
+        if data_key:
+            write_whole(path / DATA_KEY, data_key.hex().encode() + b"\n", mode=_SECRET)
         write_whole(path / SERVICE, service.public_bytes(Encoding.PEM))
         write_whole(path / ADDRESS, url.encode() + b"\n")
-        with home.copy():
-            pass
+        if agreed.vault is not None:
+            for folder in (OBJECTS, DRAFTS):  # now: an agent and a command that start together would both make them
+                if not is_folder(path / folder):
+                    home.kept(folder)
         write_whole(path / CHARTER, agreed.encode())  # last: a directory with a charter is complete
         return home
 
@@ -160,6 +178,7 @@ class MemberHome:
         """
         remedy = "run `tclearn join` first"
         agreed = kept_charter(path, remedy)
+        check_no_service(path, "name with --dir the directory that you have joined it with, as a member")
         pem = read_file(path / SERVICE, KEY_FILE_BYTES_MAX, remedy)
         url = read_file(path / ADDRESS, KEY_FILE_BYTES_MAX, remedy).decode(errors="replace").strip()
         try:
@@ -291,6 +310,11 @@ class MemberHome:
             raise MessageError(Code.KEY_FILE, f"the service sent a data key of {len(key)} bytes", expected="32")
         return key
 
+    def _greeted(self, now: datetime) -> bytes:
+        with self.connection(now) as connection:
+            connection.get("/v1/health", size_max=_HEALTH_BYTES_MAX)
+        return b""
+
     def _caught_up(self, connection: Connection, copy: LedgerCopy[State]) -> Sequence[MemberRecord]:
         ledger: Follower[State] = Follower(
             contract(self.charter),
@@ -323,7 +347,12 @@ class MemberHome:
         Raises:
             StorageError: ``LEDGER_LOCKED``, the member's agent runs; or it is damaged.
         """
-        return LedgerCopy(self.path / LEDGER, self.path / NOTE, contract(self.charter), self.charter.digest)
+        try:
+            return LedgerCopy(self.path / LEDGER, self.path / NOTE, contract(self.charter), self.charter.digest)
+        except StorageError as error:
+            if error.code is Code.LEDGER_LOCKED:
+                error.remedy = free_remedy(self.path)
+            raise
 
     def _copy_when_free(self, say: Callable[[str], None]) -> LedgerCopy[State]:
         # Commands have it open for a moment, as long as the service takes to answer (``service.beside``).
@@ -345,6 +374,27 @@ class MemberHome:
         data = fork.evidence(self.charter.encode())
         make_folder(self.path / FORKS)
         write_whole(self.path / FORKS / f"{blake3(data).hexdigest()[:16]}.evidence", data)
+
+
+def is_joined(path: Path) -> bool:
+    """Whether a directory is what a member has joined with, and not the service's own."""
+    return is_there(path / ADDRESS) and not is_there(path / LOG_KEY)
+
+
+def check_no_service(path: Path, remedy: str) -> None:
+    """Refuse the directory of a service where a member's is wanted.
+
+    Args:
+        path: the directory.
+        remedy: what to do instead.
+
+    Raises:
+        UsageError: it is the service's.
+    """
+    if is_there(path / LOG_KEY):
+        raise UsageError(
+            Code.USAGE, f"{path} is the service's directory", expected="a member's, or a new one", remedy=remedy
+        )
 
 
 def _check_free(path: Path, charter: Digest) -> None:

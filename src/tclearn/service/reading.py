@@ -124,7 +124,8 @@ def _granted(at: Beside, wanted: Access) -> AccessState:
         raise AgentError(
             Code.REFUSED,
             f"the coalition's rules refuse {member} the model of block {wanted.block}: {refused}",
-            remedy="`tclearn vault statistics` shows who has how many readings left",
+            remedy="`tclearn coalition show`: which versions may be read, and readers_of_all: who may read older ones; "
+            "`tclearn vault statistics`: who has how many readings left",
         )
     return granted
 

@@ -1,7 +1,8 @@
 """The journal of signed requests that the service has refused: JSON, a line each, in a file of bounded size.
 
-What the contract refuses is an entry of the ledger, and is not here. Each member may fill so many lines an hour; what
-goes beyond is counted, so that nobody can push out what others have left.
+What the contract refuses is an entry of the ledger, and is not here; nor is what nobody has signed. Each member may
+fill so many lines an hour, and what goes beyond is counted: a flood pushes out nothing that others have left lately.
+The oldest lines go all the same when both files are full; who wants to keep them copies ``refused.1.jsonl`` in time.
 """
 
 from __future__ import annotations

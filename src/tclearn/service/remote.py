@@ -52,6 +52,7 @@ class Connection:
 
     def __init__(self, url: str, context: ssl.SSLContext) -> None:
         self.url = url.rstrip("/")
+        self._known = False  # the service has answered before: it knows this member
         limits = httpx.Limits(keepalive_expiry=_KEPT_OPEN_S)
         self._client = httpx.Client(
             base_url=self.url, verify=context, timeout=_TIMEOUT_S, limits=limits, trust_env=False
@@ -108,7 +109,7 @@ class Connection:
         try:
             return json.loads(said) if said else None
         except ValueError as error:
-            raise _unreachable(self.url, error) from error
+            raise _unreachable(self.url, error, known=True) from error
 
     def exchange(self, path: str, data: bytes, media: str, *, size_max: int, quiet_s: float) -> bytes:
         """Send bytes; returns the body of the answer.
@@ -155,7 +156,11 @@ class Connection:
         try:
             yield
         except (httpx.HTTPError, ssl.SSLError) as error:
-            raise _unreachable(self.url, error) from error
+            raise _unreachable(self.url, error, known=self._known) from error
+        except TCLearnError:
+            self._known = True
+            raise
+        self._known = True
 
 
 class RemoteLog:
@@ -291,7 +296,7 @@ def _check(answer: httpx.Response) -> None:
         raise UnreachableError(
             Code.LEDGER_UNREACHABLE,
             f"the service cannot do it now: {error.what} ({error.label})",
-            remedy="it is asked again; if that goes on, tell whoever runs the service",
+            remedy="try again later; if that goes on, tell whoever runs the service",
         )
     raise error
 
@@ -305,7 +310,7 @@ def _little(answer: httpx.Response) -> bytes:
     return bytes(said)
 
 
-def _unreachable(url: str, error: Exception) -> UnreachableError:
+def _unreachable(url: str, error: Exception, *, known: bool) -> UnreachableError:
     text = str(error) or type(error).__name__
     if "certificate" in text.lower() or "unknown ca" in text.lower():
         return UnreachableError(
@@ -315,8 +320,17 @@ def _unreachable(url: str, error: Exception) -> UnreachableError:
             remedy="check the address and this member's keys; who is new is let in once `tclearn coalition admit` of "
             "its .pem file is approved and in force",
         )
+    closed = isinstance(error, httpx.ReadError) or "disconnected" in text
+    if closed and not known:  # so strangers end
+        return UnreachableError(
+            Code.LEDGER_UNREACHABLE,
+            f"{url} was reached, but it closed the connection: perhaps this member is not admitted yet ({text[:200]})",
+            expected="a member that is admitted, and a service that is not just being started or ended",
+            remedy="ask the members whether `tclearn coalition admit` of your .pem file is approved and in force, then "
+            "try again",
+        )
     return UnreachableError(
         Code.LEDGER_UNREACHABLE,
         f"{url} does not answer ({text[:200]})",
-        remedy="it is asked again; if that goes on, check the network, and with whoever runs the service",
+        remedy="check the address and the network, and with whoever runs the service",
     )

@@ -71,7 +71,7 @@ def server(
 
     Args:
         coalition: its files, open for writing.
-        roots: root certificate of each member, at the start; later ones follow the ledger.
+        roots: root certificate of each member that can be let in, at the start; later ones follow the ledger.
         hosts: names and addresses under which members reach it.
         now: the time, with its zone.
         ids: computes data IDs, open for as long as the service runs; ``None``: at level A, where nobody asks.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, BinaryIO
@@ -20,6 +19,7 @@ from tclearn.ledger.cose_receipt import CoseReceipt
 from tclearn.limits import DELIVERY_REQUEST_AGE_MS_MAX, DELIVERY_REQUEST_BYTES_MAX
 from tclearn.protocols.tclearn.accessing import check_handed_out
 from tclearn.service.app import COSE, OBJECT, Asking, AtDesk, Streamed, admitted, body_of, taking
+from tclearn.service.challenges import Challenges
 from tclearn.service.delivery import DeliveryRequest, check_receipt_of
 from tclearn.store.vault import Vault
 
@@ -47,16 +47,13 @@ class VaultDesk:
         coalition: its files, open for writing.
         vault: its store, open.
         clock: milliseconds since 1970.
+        challenges: what requests must carry, so that none is answered twice.
     """
 
     coalition: CoalitionDirectory
     vault: Vault
     clock: Callable[[], int]
-    _seen: dict[bytes, int] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def __post_init__(self) -> None:
-        self._began_ms = self.clock()
+    challenges: Challenges = field(default_factory=Challenges, repr=False)
 
     def hand_out(self, member: MemberId, message: bytes) -> Delivery:
         """What a signed request asks for.
@@ -102,25 +99,14 @@ class VaultDesk:
 
     def _check_fresh(self, member: MemberId, request: DeliveryRequest) -> None:
         now_ms, allowed_ms = self.clock(), DELIVERY_REQUEST_AGE_MS_MAX
-        oldest_ms = max(now_ms - allowed_ms, self._began_ms)  # what came before is not remembered
-        if not oldest_ms <= request.time_ms <= now_ms + allowed_ms:
+        if abs(now_ms - request.time_ms) > allowed_ms:
             raise MessageError(
                 Code.EXPIRED,
                 f"a request for a delivery, made {(now_ms - request.time_ms) / 1000:.0f} s ago by the clock here",
-                expected=f"at most {allowed_ms // 1000} s, and after the service was started",
+                expected=f"at most {allowed_ms // 1000} s",
                 remedy=f"ask again; if that goes on, compare the clocks of {member} and of the service",
             )
-        with self._lock:
-            while self._seen and next(iter(self._seen.values())) < now_ms - 2 * allowed_ms:
-                del self._seen[next(iter(self._seen))]
-            name = member.encode() + b"/" + request.nonce
-            if name in self._seen:
-                raise MessageError(
-                    Code.SEQUENCE,
-                    f"a request for a delivery that {member} has sent before",
-                    expected="a fresh nonce in each",
-                )
-            self._seen[name] = now_ms
+        self.challenges.take(member, request.challenge, request.nonce)
 
     def _check_receipt(self, request: DeliveryRequest) -> None:
         ledger, charter = self.coalition.ledger, self.coalition.charter
@@ -164,6 +150,12 @@ async def _vault_desk(desk: AtDesk) -> VaultDesk:
 
 AtVaultDesk = Annotated[VaultDesk, Depends(_vault_desk)]
 router = APIRouter(prefix="/v1/vault", dependencies=[Depends(admitted)])
+
+
+@router.get("/challenge", response_class=Response, responses={200: {"content": {OBJECT: {}}}})
+def challenge(desk: AtVaultDesk) -> Response:
+    """16 bytes that requests for deliveries carry in the next minutes."""
+    return Response(desk.challenges.now(), media_type=OBJECT)
 
 
 @router.post(

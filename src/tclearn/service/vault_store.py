@@ -15,6 +15,7 @@ from tclearn.identity import PublicKey, Signer
 from tclearn.ledger.cose_receipt import CoseReceipt
 from tclearn.ledger.engines.follower import Follower
 from tclearn.limits import RECEIPT_BYTES_MAX
+from tclearn.protocols.tclearn.accessing import handed_out
 from tclearn.protocols.tclearn.records import AccessState
 from tclearn.protocols.tclearn.state import State
 from tclearn.service.delivery import NONCE_BYTES, DeliveryRequest, check_receipt_of
@@ -22,6 +23,7 @@ from tclearn.service.remote import Connection, fetched, hand_over
 from tclearn.store import Store
 
 DELIVERIES = "/v1/vault/deliveries"
+CHALLENGE = "/v1/vault/challenge"
 
 
 @dataclass
@@ -70,8 +72,8 @@ class VaultStore:
                 if error.code not in (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT):
                     raise
             state = self.ledger.state()
-            access = state.granted(self.member, name)
-            if access is None or not state.witnessed(access):
+            access = handed_out(state, self.member, name)
+            if access is None:
                 raise StorageError(
                     Code.VAULT,
                     f"{self.member} has no access to the object {name.hex()[:16]}…",
@@ -91,6 +93,7 @@ class VaultStore:
         receipt = self._receipt(access.entry)
 
         def message(start: int) -> bytes:
+            challenge = self.connection.get(CHALLENGE, size_max=NONCE_BYTES)
             leaf, _ = self.ledger.inclusion(access.entry, access.entry + 1)
             return DeliveryRequest(
                 coalition=self.ledger.coalition,
@@ -99,6 +102,7 @@ class VaultStore:
                 leaf=leaf,
                 receipt=receipt,
                 start=start,
+                challenge=challenge,
                 nonce=secrets.token_bytes(NONCE_BYTES),
                 time_ms=self.clock(),
             ).signed(self.signer)

@@ -22,6 +22,7 @@ _ASK_S: Final = 10.0
 _BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _QUIET_S: Final = 45.0
 _REST_S: Final = 2.0
+_OVERTAKEN_MAX: Final = 5
 _NEWS: Final = "data:"
 
 
@@ -77,7 +78,7 @@ class Work:
         self.news.set()
 
     def _perform(self) -> None:
-        failures, size = 0, -1
+        failures, overtaken, size = 0, 0, -1
         last: Code | None = None
         while not self.stop.is_set():
             self.news.clear()
@@ -90,8 +91,14 @@ class Work:
             except (UnreachableError, MessageError, StorageError) as error:
                 if not _passing(error):
                     raise
+                if error.code is Code.SEQUENCE and overtaken < _OVERTAKEN_MAX:
+                    # A command of the same member was faster: the log says which number is free now.
+                    overtaken += 1
+                    self._asked_s = float("-inf")
+                    continue
                 if error.code is not last:
-                    self.say(str(error))
+                    again = " · it is asked again" if isinstance(error, UnreachableError) else ""
+                    self.say(f"{error}{again}")
                 last = error.code
                 self._asked_s = float("-inf")
                 self.stop.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
@@ -100,6 +107,7 @@ class Work:
             if failures:
                 self.say(f"{self.connection.url} answers again")
                 failures, last = 0, None
+            overtaken = 0
             if not spoke:
                 if self.finished(self.ledger.state()):
                     return
@@ -137,9 +145,10 @@ class Work:
 
 
 def _passing(error: TCLearnError) -> bool:
-    # What the world has to mend; of the disk errors only a model that is not at the service, or not as it should be.
+    # What the world has to mend; of the disk errors only a model that is not at the service, not as it
+    # should be, or not granted to this member yet.
     if isinstance(error, StorageError):
-        return error.code in (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT)
+        return error.code in (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT, Code.VAULT)
     if error.code is Code.FORMER_MEMBER:  # it will not be one again without new keys
         return False
     return isinstance(error, UnreachableError | MessageError)

@@ -161,7 +161,7 @@ class Follower(Reading[S]):
             raise UnreachableError(
                 Code.LEDGER_UNREACHABLE,
                 f"the log shows {len(self)} entries, {self._remembered} were seen before",
-                remedy="it is asked for the others; if that goes on, whoever runs the ledger has lost or hides them",
+                remedy="try again; if that goes on, whoever runs the ledger has lost or hides them",
             )
         self._source.submit(transaction.raw)
         transaction_id = transaction.id
@@ -171,7 +171,7 @@ class Follower(Reading[S]):
             raise UnreachableError(
                 Code.LEDGER_UNREACHABLE,
                 "a transaction was handed in and is not in the log yet",
-                remedy="it is said again; if that goes on, ask who runs the ledger whether it leaves things out",
+                remedy="try again; if that goes on, ask who runs the ledger whether it leaves things out",
             )
         return transaction_id
 
@@ -330,5 +330,5 @@ def _unverified(what: str) -> VerificationError:
     return VerificationError(
         Code.RECORD_ENTRY,
         f"what the ledger sent does not verify: {what}",
-        remedy="it is asked again; if that goes on, tell who runs the ledger",
+        remedy="try again; if that goes on, tell who runs the ledger",
     )

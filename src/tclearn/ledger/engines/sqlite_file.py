@@ -96,6 +96,7 @@ def lock(path: Path) -> sqlite3.Connection:
                 Code.LEDGER_LOCKED,
                 f"the ledger {path} is open for writing elsewhere",
                 expected="one writer at a time",
-                remedy="stop the other `tclearn serve`, or only read: `tclearn status`, `tclearn ledger show`",
+                remedy="end what has it open (`tclearn serve`, `agent`, `propose` or `demo`), or only read: "
+                "`tclearn status`, `tclearn ledger show`",
             ) from error
     return held

@@ -18,7 +18,7 @@ from tclearn.ledger.cosigning import quorum
 from tclearn.protocols.tclearn.calls import TEST, TRAIN, USE, Access, Delivered, Witness
 from tclearn.protocols.tclearn.objects import lacking, to_test, to_train
 from tclearn.protocols.tclearn.proposing import check_propose, known
-from tclearn.protocols.tclearn.records import REVEALING, TESTING, AccessState
+from tclearn.protocols.tclearn.records import ACCEPTED, OPEN, REVEALING, TESTING, AccessState
 from tclearn.protocols.tclearn.refusals import Refusal, allows, refuse
 from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import check_committing, decided_lately
@@ -50,9 +50,11 @@ def delivered(state: State, arguments: Delivered, context: Context) -> None:
 
 def witness(state: State, arguments: Witness, context: Context) -> None:
     """A member cosigns a head, so that readings before it can be handed out."""
-    newest = check_witness(state, context.sender)
-    if arguments.cosignature.size <= newest:
-        raise refuse(Refusal.WRONG_HEAD, f"a head of {arguments.cosignature.size} entries, and entry {newest} waits")
+    check_witness(state, context.sender)
+    size, known = arguments.cosignature.size, state.cosigned(context.sender)
+    waiting = [state.access(number).entry for number in state.unwitnessed()]
+    if not any(known <= entry < size for entry in waiting):  # one that came meanwhile waits for the next head
+        raise refuse(Refusal.WRONG_HEAD, f"a head of {size} entries, and entry {max(waiting)} waits")
     count_cosignature(state, context.sender, arguments.cosignature.size, context.time_ms)
 
 
@@ -62,6 +64,11 @@ def count_cosignature(state: State, member: MemberId, size: int, now_ms: int) ->
         return
     if size > state.cosigned(member):
         state.put_cosigned(member, size)
+    count_witnesses(state, now_ms)
+
+
+def count_witnesses(state: State, now_ms: int) -> None:
+    """Readings that a quorum knows of now are witnessed: after a cosignature, and when the members have changed."""
     sizes = [state.cosigned(each) for each in state.members]
     for number in state.unwitnessed():
         waiting = state.access(number)
@@ -120,6 +127,36 @@ def check_handed_out(state: State, number: int, member: MemberId) -> AccessState
     return asked
 
 
+def may_come(state: State, access: AccessState) -> bool:
+    """Whether a member is still asked to confirm a reading.
+
+    What was announced and became no block may never have been in the store: then there is nothing to wait for. Who has
+    it may confirm it all the same.
+    """
+    candidate = None if access.candidate is None else state.named(access.candidate)
+    if candidate is None or candidate.status in OPEN or candidate.status == ACCEPTED:
+        return True
+    part = candidate.hidden.part if candidate.hidden else None
+    return access.object not in (candidate.locator, part and part.locator)
+
+
+def handed_out(state: State, member: MemberId, wanted: Digest) -> AccessState | None:
+    """A reading by which the vault hands an object out to a member now; ``None``: there is none.
+
+    Readings for its work come first; those for its own use may still wait for witnesses, each by itself.
+    """
+    work = state.granted(member, wanted, TEST)
+    if work is not None:
+        return work
+    newest = state.granted(member, wanted, USE)
+    if newest is None or state.witnessed(newest):
+        return newest
+    earlier = map(state.access, range(newest.number - 1, -1, -1))
+    return next(
+        (each for each in earlier if (each.member, each.object) == (member, wanted) and state.witnessed(each)), None
+    )
+
+
 def check_witness(state: State, member: MemberId) -> int:
     """Entry of the newest reading that waits for a cosignature of this member.
 
@@ -174,4 +211,4 @@ def _check_use(state: State, index: int, wanted: Digest, member: MemberId) -> No
     if terms is None or index > tip or state.block(index).locator != wanted:
         raise refuse(Refusal.BAD_ACCESS, f"that object is not the model of block {index}")
     if terms.versions != ALL and member not in terms.readers_of_all and wanted != state.block(tip).locator:
-        raise refuse(Refusal.NOT_ALLOWED, f"{member} may read the newest version only")
+        raise refuse(Refusal.NOT_ALLOWED, f"{member} may read the newest version only, it is not among readers_of_all")

@@ -167,7 +167,8 @@ class Participant:
     def _earlier(self, state: State, site: Site) -> frozenset[Digest] | None:
         # A part that was asked for may have been seen though its `show` came too late: its file is in the store first.
         shown = (state.candidate(number).hidden for number in range(state.candidates))
-        locators = {each.part.locator for each in shown if each and each.part and each.part.keeper == site.member}
+        announced = {each.part.locator for each in shown if each and each.part and each.part.keeper == site.member}
+        locators = set(announced)
         for promise in _promised(state, site):
             decided = site.outbox.get(_part_id(promise, site.member))
             if decided is not None:
@@ -176,7 +177,8 @@ class Participant:
             try:
                 data = _part_file(locator, site)
             except StorageError as error:
-                if error.code is Code.OBJECT_MISSING:
+                unseen = error.code is Code.VAULT and locator not in announced  # the vault hands out what is announced
+                if unseen or error.code is Code.OBJECT_MISSING:
                     continue  # it is lost, and nobody can have seen it
                 return None
             self._earlier_parts[locator] = frozenset(record_digests(read_part(data)))
@@ -339,6 +341,14 @@ class Participant:
             else:
                 data = site.store.get(locator, size_max=file_bytes_max(charter.model))
                 known = Parameters.from_bytes(data, layout=charter.model.layout)
+                if charter.vault is not None and known.to_bytes() != data:
+                    # One model would have many names, and whoever has it under one would not be found under another.
+                    raise ParametersError(
+                        Code.PARAMETERS_FORMAT,
+                        f"a model's file {locator.hex()[:16]}… that is written in another way than ours",
+                        expected="at level B the file that `Parameters.to_bytes` writes, byte by byte",
+                        remedy="tell the member that offered it",
+                    )
                 known.check_finite()
             if known.digest != parameters:
                 raise ParametersError(

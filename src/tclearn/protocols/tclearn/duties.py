@@ -13,6 +13,7 @@ from tclearn.protocols.tclearn.accessing import (
     check_delivered,
     check_witness,
     delivered_subject,
+    may_come,
     needed,
     witness_subject,
 )
@@ -150,7 +151,7 @@ def _reading_duties(state: State, member: MemberId, time_ms: int) -> Iterator[Du
     for arguments, due_ms in needed(state, member, time_ms):
         yield Duty("access", access_subject(state, arguments, member), member, due_ms)
     for number in state.undelivered(member):
-        if allows(check_delivered, state, number, member):
+        if allows(check_delivered, state, number, member) and may_come(state, state.access(number)):
             yield Duty("delivered", delivered_subject(number), member, None)
     if allows(check_witness, state, member):
         yield Duty("witness", witness_subject(check_witness(state, member)), member, None)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from tclearn.coalition.quorum import quorum
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context, Rejected
+from tclearn.limits import CHANGES_OF_MEMBERS_ASKED_MAX
+from tclearn.protocols.tclearn.accessing import count_witnesses
 from tclearn.protocols.tclearn.calls import (
     HYPERPARAMETERS,
     OF_MEMBERS,
@@ -17,11 +19,18 @@ from tclearn.protocols.tclearn.calls import (
     Request,
     Rotate,
 )
-from tclearn.protocols.tclearn.membership import check_members, needs_approval, take_effect
+from tclearn.protocols.tclearn.membership import (
+    check_members,
+    check_steady,
+    check_waiting,
+    needs_approval,
+    take_effect,
+    void_rotations,
+)
 from tclearn.protocols.tclearn.proposing import complete, next_turn
 from tclearn.protocols.tclearn.records import APPROVED, ASKED, DONE, VOID, ChangeState
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
-from tclearn.protocols.tclearn.reverting import lock_for_revert
+from tclearn.protocols.tclearn.reverting import lock_for_revert, take_back
 from tclearn.protocols.tclearn.state import State
 
 CHANGE_OPEN_BLOCKS = 8
@@ -41,14 +50,18 @@ def request(state: State, arguments: Request, context: Context) -> None:
     before = state.change(name)
     if before is not None and not (change.kind in OF_MEMBERS and before.status in (DONE, VOID)):
         raise refuse(Refusal.ALREADY_DONE, "this change has been asked for; approve it")
+    alone = change.kind in OF_MEMBERS and not needs_approval(change, context.sender)
     if change.kind in OF_MEMBERS:
+        if not alone:
+            _count_ask(state, context.sender)
         _withdraw(state, context.sender)
     elif any(other.asked_by == context.sender and other.change.kind not in OF_MEMBERS for other in _asked(state)):
         raise refuse(
             Refusal.ALREADY_DONE, f"{context.sender} has asked for another change; it lapses after some blocks"
         )
-    state.keep_changes([other for other in state.changes() if _kept(state, state.asked(other))])
-    _count(state, name, ChangeState(change, context.sender, context.index, (context.sender,), ASKED), context)
+    _drop(state)
+    key = _key(state, context.sender) if alone else None
+    _count(state, name, ChangeState(change, context.sender, context.index, (context.sender,), ASKED, key), context)
 
 
 def approve(state: State, arguments: Approve, context: Context) -> None:
@@ -69,37 +82,42 @@ def rotate(state: State, arguments: Rotate, context: Context) -> None:
     change = Change(ROTATE, state.tip + 1, member=arguments.member, enrolment=arguments.enrolment)
     if arguments.member.id != context.sender:
         raise refuse(Refusal.NOT_ALLOWED, f"{context.sender} cannot take keys for {arguments.member.id}")
+    check_steady(state, context.sender)
     check_members(state, change)
     mine = [other for other in map(state.asked, state.changes()) if _rotates(other, context.sender)]
     if any(other.status == APPROVED for other in mine):
         raise refuse(Refusal.ALREADY_DONE, f"{context.sender} is taking other keys already")
     if any(other.change.nonce == change.nonce for other in mine) and not complete(state, context.time_ms):
         raise refuse(Refusal.TOO_EARLY, "once for each block; each time proposals have to wait")
-    state.keep_changes([other for other in state.changes() if _kept(state, state.asked(other))])
-    _count(
-        state, change_id(change), ChangeState(change, context.sender, context.index, (context.sender,), ASKED), context
-    )
+    _drop(state)
+    key = _key(state, context.sender)
+    asked = ChangeState(change, context.sender, context.index, (context.sender,), ASKED, key)
+    _count(state, change_id(change), asked, context)
 
 
 def settle(state: State, context: Context) -> None:
     """What is decided of the members takes effect as soon as nothing is under way; called after every call.
 
-    With other members other numbers of approvals suffice, so the changes that are asked for are counted anew.
+    With other members other numbers suffice, so all that waits for a number of them is counted anew: approvals,
+    witnesses of readings, and keepers whose parts ask for a revert.
     """
     while state.members_changing and state.pending is None and not state.open_candidates():
         waiting = [(name, state.asked(name)) for name in state.changes()]
         name, asked = next((name, each) for name, each in waiting if _waits(each))
         try:
-            check_members(state, asked.change)
+            check_waiting(state, asked)
         except Rejected:  # another change has come before it
-            state.put_change(name, replace(asked, status=VOID))
+            state.put_change(name, asked.ended(VOID))
             continue
         take_effect(state, asked.change, context.time_ms)
-        state.put_change(name, replace(asked, status=DONE))
+        state.put_change(name, asked.ended(DONE))
+        state.forget_asks()
         for other in state.changes():
             again = state.asked(other)
             if again.status == ASKED and not _lapsed(state, again):
                 _count(state, other, again, context)
+        count_witnesses(state, context.time_ms)
+        take_back(state, context.time_ms)
 
 
 def open_changes(state: State) -> list[ChangeState]:
@@ -124,12 +142,37 @@ def _kept(state: State, change: ChangeState) -> bool:
     return not _lapsed(state, change) or (change.change.kind == ROTATE and change.change.nonce == state.tip + 1)
 
 
-def _withdraw(state: State, asker: MemberId) -> None:
-    # Who has asked for something wrong need not wait until it lapses: while nobody trains no blocks pass.
+def _drop(state: State) -> None:
+    # What is not looked at any more; of what has lapsed, the enrolment is not kept either.
+    kept = [name for name in state.changes() if _kept(state, state.asked(name))]
     for name in state.changes():
         asked = state.asked(name)
-        if asked.status == ASKED and asked.asked_by == asker and asked.change.kind in OF_MEMBERS:
-            state.put_change(name, replace(asked, status=VOID))
+        if name not in kept and asked.change.enrolment is not None:
+            state.put_change(name, asked.ended(asked.status))
+    state.keep_changes(kept)
+
+
+def _count_ask(state: State, asker: MemberId) -> None:
+    if state.asks(asker) >= CHANGES_OF_MEMBERS_ASKED_MAX:
+        raise refuse(
+            Refusal.TOO_MANY_TRIES,
+            f"{asker} has asked for {CHANGES_OF_MEMBERS_ASKED_MAX} changes of the members since the newest block",
+        )
+    state.count_ask(asker)
+
+
+def _withdraw(state: State, asker: MemberId) -> None:
+    # Who has asked for something wrong need not wait until it lapses: while nobody trains no blocks pass. What others
+    # have approved stays theirs.
+    for name in state.changes():
+        asked = state.asked(name)
+        if asked.status == ASKED and asked.asked_by == asker and asked.change.kind in OF_MEMBERS and not asked.passed:
+            state.put_change(name, asked.without(asker))
+
+
+def _key(state: State, member: MemberId) -> bytes | None:
+    record = state.roll.named(member)
+    return None if record is None else record.key
 
 
 def _lapsed(state: State, change: ChangeState) -> bool:
@@ -145,6 +188,8 @@ def _count(state: State, name: Digest, asked: ChangeState, context: Context) -> 
         state.put_change(name, asked)
     elif asked.change.kind in OF_MEMBERS:
         state.put_change(name, replace(asked, status=APPROVED))
+        if asked.change.kind != ROTATE:
+            void_rotations(state, asked.change)
     elif values is not None:
         state.put_change(name, replace(asked, status=DONE))
         _set_hyperparameters(state, values, context)

@@ -17,8 +17,9 @@ from tclearn.identity import PublicKey, public_key
 from tclearn.identity.enrolment import Stated, read_statement
 from tclearn.limits import ENROLMENT_BYTES_MAX, MEMBERS_MAX, MEMBERS_MIN
 from tclearn.protocols.tclearn.calls import ADMIT, EXPEL, ROTATE, Change
+from tclearn.protocols.tclearn.drawing import settled
 from tclearn.protocols.tclearn.proposing import next_turn
-from tclearn.protocols.tclearn.records import ASKED, VOID, SeedChain
+from tclearn.protocols.tclearn.records import APPROVED, ASKED, VOID, ChangeState, SeedChain
 from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.roll import credentials
 from tclearn.protocols.tclearn.state import State
@@ -48,18 +49,58 @@ def needs_approval(change: Change, asker: MemberId) -> bool:
     return change.kind != ROTATE and not (change.kind == EXPEL and change.expelled == asker)
 
 
+def changed(change: Change) -> MemberId | None:
+    """Whom a change of the members is about."""
+    return change.expelled if change.member is None else change.member.id
+
+
+def check_waiting(state: State, asked: ChangeState) -> None:
+    """Whether a change that was decided can still be made: others may have come before it.
+
+    What a member decides of itself counts only while it has the key that has said so: a stolen key, replaced by the
+    others meanwhile, must not bring its thief in, nor take the member out.
+
+    Raises:
+        Rejected: it cannot.
+    """
+    if not needs_approval(asked.change, asked.asked_by):
+        record = state.roll.named(asked.asked_by)
+        if record is None or record.key != asked.key:
+            raise refuse(Refusal.BAD_CHANGE, f"{asked.asked_by} has other keys now, or none")
+    check_members(state, asked.change)
+
+
+def check_steady(state: State, member: MemberId) -> None:
+    """Whether no decided change waits that takes a member's keys away.
+
+    Raises:
+        Rejected: one does.
+    """
+    for asked in map(state.asked, state.changes()):
+        if asked.status == APPROVED and asked.change.kind in (ADMIT, EXPEL) and changed(asked.change) == member:
+            raise refuse(Refusal.MEMBERS_CHANGING, f"it is decided that {member} leaves, or has other keys")
+
+
+def void_rotations(state: State, decided: Change) -> None:
+    """It is decided that a member leaves or gets other keys: keys that it wants to take itself are not taken."""
+    for name in state.changes():
+        asked = state.asked(name)
+        if asked.status == APPROVED and asked.change.kind == ROTATE and asked.asked_by == changed(decided):
+            state.put_change(name, asked.ended(VOID))
+
+
 def take_effect(state: State, change: Change, now_ms: int) -> None:
-    """Make a change that ``check_members`` lets pass; nothing may be under way."""
+    """Make a change that ``check_waiting`` lets pass; nothing may be under way."""
     if change.kind == EXPEL and change.expelled is not None:
         _expel(state, change.expelled, now_ms)
     elif change.member is not None and change.enrolment is not None:
-        chain = _rotated(state, change.member) if change.kind == ROTATE else None
+        chain = (_rotated if change.kind == ROTATE else _newcomer)(state, change.member)
         if change.kind == ADMIT:
-            _forget_secrets(state, change.member.id)
+            _forget_keys(state, change.member.id)
         state.put_members(state.roll.having(change.member))
         state.put_former(set(state.former) - {change.member.id})
         state.put_admitted(change.member, change.enrolment)
-        state.put_seed_chain(change.member.id, chain or _newcomer(state, change.member))
+        state.put_seed_chain(change.member.id, chain)
 
 
 def _check_expelled(state: State, member: MemberId) -> None:
@@ -101,38 +142,44 @@ def _expel(state: State, member: MemberId, now_ms: int) -> None:
     turn = state.turn
     state.put_members(state.roll.without(member))
     state.put_former({*state.former, member})
-    state.forget_declared(member)
     state.forget_tries(member)
     state.put_seed_chain(member, None)
-    _forget_secrets(state, member)
+    _forget_keys(state, member)
     if turn.member == member:
         next_turn(state, member, 0, now_ms)
 
 
-def _forget_secrets(state: State, member: MemberId) -> None:
+def _forget_keys(state: State, member: MemberId) -> None:
     # Whoever has other keys now, or none, did perhaps not say what the keys before have said last, and cannot open
     # what they have committed to.
+    state.forget_declared(member)
+    state.forget_cosigned(member)
     kept = state.kept(member)
     if kept is not None and kept.spent < len(kept.parts):
         state.put_kept(member, replace(kept, spent=len(kept.parts)))
     for name in state.changes():
         asked = state.asked(name)
-        if asked.status == ASKED and asked.asked_by == member:
-            state.put_change(name, replace(asked, status=VOID))
-        elif asked.status == ASKED and member in asked.approvals:
-            left = tuple(other for other in asked.approvals if other != member)
-            state.put_change(name, replace(asked, approvals=left))
+        if asked.status == ASKED and member in asked.approvals:
+            state.put_change(name, asked.without(member))
 
 
 def _newcomer(state: State, record: MemberRecord) -> SeedChain:
-    # Nothing is on its way, so no general has shown a link for the coming block: that block counts.
-    return SeedChain(0, record.seed_tip, 0, from_height=state.tip + 1)
+    return SeedChain(0, record.seed_tip, 0, from_height=_first_height(state))
 
 
-def _rotated(state: State, record: MemberRecord) -> SeedChain | None:
+def _rotated(state: State, record: MemberRecord) -> SeedChain:
     # It goes on with the chain that it has until the new one may be used: else a coalition whose members all rotate
-    # would have nobody left to draw with.
-    chain = state.seed_chain(record.id)
-    if chain.fresh and chain.from_height:
-        return None
-    return replace(chain, following=record.seed_tip, from_height=state.tip + 1, early=1)
+    # would have nobody left to draw with. Which link it may show next, and whether it has any, stays as it is: the seed
+    # that the link meets is known, and by taking other keys nobody may choose between two links, or to be drawn or not.
+    chain, newest = state.seed_chain(record.id), settled(state)
+    link = chain.next_link(newest)
+    if link is not None and link[0] != chain.epoch and chain.following is not None:
+        chain = SeedChain(chain.epoch + 1, chain.following, 0)
+    early = 2 if chain.fresh and newest + 1 < chain.from_height else 1
+    return replace(chain, following=record.seed_tip, from_height=_first_height(state), early=early)
+
+
+def _first_height(state: State) -> int:
+    # Nothing is on its way, so no general has shown a link for the coming block: that block counts. Genesis is settled
+    # from the beginning, when its seed is known to all; block 1 is not before f + 1 generals have shown a link.
+    return max(2, state.tip + 1)

@@ -72,5 +72,28 @@ def check_locator(state: State, locator: Digest, belongs: Digest) -> None:
         raise refuse(Refusal.LOCATOR_TAKEN, "the object of that name holds something else")
 
 
+def check_first(state: State, member: MemberId, locator: Digest, parameters: Digest) -> None:
+    """That parameters which may be offered again come from who has offered them first, in the same object.
+
+    Those who tested them have them, too: another proposer, or another name of the file, would leave the first one and
+    its testers out of who had the version.
+
+    Args:
+        state: at level A, anything goes.
+        member: who offers them.
+        locator: the name of the object with them.
+        parameters: their digest.
+
+    Raises:
+        Rejected: they are another member's, or were in another object.
+    """
+    first = None if state.charter.vault is None else state.forgiven(parameters)
+    if first is not None and (first.proposer, first.locator) != (member, locator):
+        raise refuse(
+            Refusal.PARAMETERS_TAKEN,
+            f"{first.proposer} has offered these parameters first; it may offer them again, in the same object",
+        )
+
+
 def _each(locators: Iterable[Digest | None]) -> tuple[Digest, ...]:
     return tuple(dict.fromkeys(locator for locator in locators if locator is not None))

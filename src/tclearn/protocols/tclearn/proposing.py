@@ -20,7 +20,7 @@ from tclearn.limits import (
 )
 from tclearn.protocols.tclearn.calls import Declare, Pass, Propose, Release
 from tclearn.protocols.tclearn.drawing import draw_committee, draw_keepers
-from tclearn.protocols.tclearn.objects import check_granted, check_locator, to_train
+from tclearn.protocols.tclearn.objects import check_first, check_granted, check_locator, to_train
 from tclearn.protocols.tclearn.records import (
     EXPIRED,
     PROPOSED,
@@ -47,6 +47,7 @@ def propose(state: State, arguments: Propose, context: Context) -> None:
     check_offer(state, context.sender, context.time_ms)
     _check_parent(state, arguments.parent)
     check_locator(state, arguments.locator, arguments.parameters)
+    check_first(state, context.sender, arguments.locator, arguments.parameters)
     ids = state.declared_ids(context.sender) + arguments.data_ids
     samples = _check_data_ids(ids, arguments.samples)
     if arguments.set_aside > samples:

@@ -15,7 +15,7 @@ from tclearn.coalition.block import INCREMENT
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, UsageError
 from tclearn.protocols.tclearn.calls import TEST, TRAIN, USE
-from tclearn.protocols.tclearn.records import AccessState
+from tclearn.protocols.tclearn.records import REFUSED, AccessState, Candidate
 from tclearn.protocols.tclearn.state import State
 from tclearn.records import Record
 
@@ -207,20 +207,30 @@ class _Search:
         for number in range(state.accesses):
             access = state.access(number)
             self._readings[access.object].append(access)
-        candidates = (state.candidate(number) for number in range(state.candidates))
-        # No two candidates have the same parameters: the contract refuses what was offered before.
-        self._offered_ms = {each.parameters: each.proposed_ms for each in candidates if each.proposed_ms is not None}
+        self._offers: defaultdict[Digest, list[Candidate]] = defaultdict(list)
+        for candidate in map(state.candidate, range(state.candidates)):
+            if candidate.status != REFUSED:  # for cause: nobody was handed it, and a digest alone shows no model
+                self._offers[candidate.parameters].append(candidate)
 
     def holders(self, version: int, before_ms: int | None) -> list[Holder]:
         """See ``who_had``."""
-        wanted = self._blocks[version].locator
+        wanted = self._blocks[version]
+        # What was offered before in vain, by whomever and in whatever file, was the same model.
+        offers = self._offers.get(wanted.parameters, [])
+        made = [(each.proposer, each.proposed_ms) for each in offers]
+        made += [
+            (block.contributor, block.time_ms)
+            for block in self._blocks
+            if block.locator == wanted.locator and block.kind == INCREMENT and block.contributor is not None
+        ]
         found: dict[MemberId, Holder] = {}
-        for block in self._blocks:
-            if block.locator == wanted and block.kind == INCREMENT and block.contributor is not None:
-                offered_ms = self._offered_ms.get(block.parameters, block.time_ms)
-                if _before(offered_ms, before_ms):
-                    found[block.contributor] = Holder(block.contributor, TRAINED, offered_ms, None, ())
-        for access in self._readings.get(wanted, ()) if wanted is not None else ():
+        for maker, time_ms in made:
+            if time_ms is not None and _before(time_ms, before_ms):
+                since_ms = min(time_ms, found[maker].since_ms) if maker in found else time_ms
+                found[maker] = Holder(maker, TRAINED, since_ms, None, ())
+        objects = {wanted.locator, *(each.locator for each in offers)}
+        readings = (access for each in objects if each is not None for access in self._readings.get(each, ()))
+        for access in sorted(readings, key=lambda access: access.number):
             if _before(access.time_ms, before_ms):
                 found[access.member] = _with(found.get(access.member), access, before_ms)
         return sorted(found.values(), key=lambda holder: (holder.since_ms, holder.member))

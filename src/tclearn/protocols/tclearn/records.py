@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from tclearn.coalition.block import Block
@@ -12,7 +12,7 @@ from tclearn.coalition.privacy import PrivacyEvent
 from tclearn.coalition.verdict import Verdict
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.limits import SEED_CHAIN_LENGTH
-from tclearn.protocols.tclearn.calls import Change
+from tclearn.protocols.tclearn.calls import OF_MEMBERS, Change
 from tclearn.records import Record
 
 PROPOSED: Final = "proposed"
@@ -34,7 +34,7 @@ APPROVED: Final = "approved"
 """Decided, and waits until it can take effect."""
 DONE: Final = "done"
 VOID: Final = "void"
-"""Nothing came of it: it cannot be done any more, who asked was expelled, or has asked for another one instead."""
+"""Nothing came of it: it cannot be done any more, or nobody is left who wants it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +300,8 @@ class SeedChain(Record):
         from_height: the next chain may be used once all blocks before this one are settled
             (``tclearn.protocols.tclearn.drawing.settled``), so that its first link meets a seed that nobody knew when
             it was committed to. Of a chain without a following one, of which no link was shown: the same for itself.
-        early: 1: the next chain takes over as soon as it may be used, since the member has other keys now.
+        early: 1: the next chain takes over as soon as it may be used, since the member has other keys now. 2: so too,
+            and this one waits as long: it was a newcomer's that might not be used yet.
     """
 
     epoch: int
@@ -317,8 +318,8 @@ class SeedChain(Record):
 
     @property
     def fresh(self) -> bool:
-        """Whether none of its links was shown, and no other chain is to follow it."""
-        return self.used == 0 and self.following is None
+        """Whether none of its links was shown, and ``from_height`` is its own."""
+        return self.used == 0 and (self.following is None or self.early == 2)
 
     def next_link(self, settled: int) -> tuple[int, int] | None:
         """Epoch of the chain that the next link belongs to, and how many of its links were shown before.
@@ -341,13 +342,57 @@ class SeedChain(Record):
 
 @dataclass(frozen=True, slots=True)
 class ChangeState(Record):
-    """A change asked for: by whom, approved by whom, and what became of it: one of the constants above."""
+    """A change asked for, and what became of it.
+
+    Attributes:
+        change: what is to change; once nothing can come of it any more, without its enrolment.
+        asked_by: who has asked for it, or has taken it over.
+        entry: ledger index of the call that asked.
+        approvals: who has approved it; who asked, too.
+        status: one of the constants above.
+        key: the transaction key that has signed it, where nobody else had to approve.
+        passed: 1: who asked first has withdrawn, or is no member any more; ``asked_by`` has approved next.
+    """
 
     change: Change
     asked_by: MemberId
     entry: int
     approvals: tuple[MemberId, ...]
     status: str
+    key: bytes | None = None
+    passed: int | None = None
+
+    def ended(self, status: str) -> ChangeState:
+        """The same, done or void. The ledger has the enrolment; the state need not keep each that was asked for."""
+        return replace(self, status=status, change=replace(self.change, enrolment=None))
+
+    def without(self, member: MemberId) -> ChangeState:
+        """The same without a member's approval. Where it has asked, whoever approved next takes the change over.
+
+        A member could else undo what others have approved. Others may not take over what they might not have asked for:
+        changes of other kinds than the members are void.
+        """
+        left = tuple(other for other in self.approvals if other != member)
+        if self.asked_by != member:
+            return replace(self, approvals=left)
+        # Not by whom it expels: that would be a departure.
+        heir = next((other for other in left if other != self.change.expelled), None)
+        if heir is None or self.change.kind not in OF_MEMBERS:
+            return self.ended(VOID)
+        return replace(self, asked_by=heir, approvals=left, passed=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Asks(Record):
+    """How many changes of the members each has asked for since the newest block, and since the last that was made.
+
+    Attributes:
+        height: index of the coming block; at another one it all starts anew.
+        counts: by member.
+    """
+
+    height: int
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Refusal(IntEnum):
     UNKNOWN_ACCESS = 73
     NOTHING_TO_WITNESS = 74
     LOCATOR_TAKEN = 75
+    PARAMETERS_TAKEN = 76
 
 
 def refuse(code: Refusal, reason: str) -> Rejected:

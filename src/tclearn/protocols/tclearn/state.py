@@ -2,10 +2,10 @@
 
 Keys: ``turn``, ``tries``, ``pending``, ``tip``, ``block/…``, ``ids/…``, ``candidates``, ``candidate/…``,
 ``candidate-ids/…``, ``named/…``, ``open``, ``offered/…``, ``offers/…``, ``declared/…``, ``seed``, ``chain/…``,
-``hyperparameters``, ``rate``, ``privacy/…``, ``change/…``, ``changes``, ``reverts``, ``kept/…``, ``asked``, ``drift``,
-``members``, ``former``, ``credential/…``, ``enrolment/…``;
+``hyperparameters``, ``rate``, ``privacy/…``, ``change/…``, ``changes``, ``asks``, ``reverts``, ``kept/…``, ``asked``,
+``drift``, ``members``, ``former``, ``credential/…``, ``enrolment/…``;
 at level B ``accesses``, ``access/…``, ``granted/…``, ``readings/…``, ``undelivered/…``, ``unwitnessed``,
-``cosigned/…``, ``located/…``.
+``cosigned/…``, ``located/…``, ``forgiven/…``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tclearn.protocols.tclearn.records import (
     AccessState,
     AnyPending,
     Askings,
+    Asks,
     Candidate,
     ChainedBlock,
     ChangeState,
@@ -240,6 +241,13 @@ class State:
         tries = cast(Mapping[str, int], self._value("tries"))
         self.put_tries({**tries, candidate.proposer: max(0, tries.get(candidate.proposer, 0) - 1)})
         self.writes[f"offered/{candidate.parameters.hex()}"] = None
+        if self.charter.vault is not None and self.forgiven(candidate.parameters) is None:
+            self.writes[f"forgiven/{candidate.parameters.hex()}"] = candidate.number
+
+    def forgiven(self, parameters: Digest) -> Candidate | None:
+        """The first candidate with these parameters that was forgiven (level B); ``None``: there is none."""
+        number = self._value(f"forgiven/{parameters.hex()}", -1)
+        return None if number == -1 else self.candidate(cast(int, number))
 
     def chance(self, member: MemberId) -> Digest:
         """Names a member's present chance to propose: its turn, or with free turns the time until its next offer."""
@@ -394,6 +402,24 @@ class State:
             self.writes["changes"] = [*self.changes(), change]
         self.writes[f"change/{change.hex()}"] = state.to_value()
 
+    def asks(self, member: MemberId) -> int:
+        """Changes of the members that a member has asked for since the newest block, or the last that was made."""
+        return self._asks().counts.get(member, 0)
+
+    def count_ask(self, member: MemberId) -> None:
+        """Count one more."""
+        asks = self._asks()
+        self.writes["asks"] = Asks(asks.height, {**asks.counts, member: asks.counts.get(member, 0) + 1}).to_value()
+
+    def forget_asks(self) -> None:
+        """Begin to count anew."""
+        if self._value("asks", 0) != 0:
+            self.writes["asks"] = None
+
+    def _asks(self) -> Asks:
+        asks = None if self._value("asks", 0) == 0 else self._record("asks", Asks)
+        return asks if asks is not None and asks.height == self.tip + 1 else Asks(self.tip + 1, {})
+
     # --- readings of the vault -------------------------------------------------------------------------------------
 
     @property
@@ -472,6 +498,11 @@ class State:
     def put_cosigned(self, member: MemberId, size: int) -> None:
         """Set the size of the largest head that a member has cosigned."""
         self.writes[f"cosigned/{member}"] = size
+
+    def forget_cosigned(self, member: MemberId) -> None:
+        """What a member has cosigned with the keys that it had."""
+        if self.cosigned(member):
+            self.writes[f"cosigned/{member}"] = None
 
     def located(self, locator: Digest) -> Digest | None:
         """What an object was announced to hold (level B): digest of its parameters or records."""

@@ -131,7 +131,10 @@ class KeyFile:
         opened = _opened(lock, form)
         if opened is None:
             raise UsageError(
-                Code.KEY_FILE, f"the passphrase of {path} is another one", remedy="try the passphrase again"
+                Code.KEY_FILE,
+                f"the passphrase of {path} is another one",
+                remedy="try again; what was restored from a backup opens with the passphrase of that time, and "
+                f"`tclearn vault passphrase --dir {path.parent}` gives it that of today",
             )
         keys, current = opened
         return cls(path, lock, keys, current, data)

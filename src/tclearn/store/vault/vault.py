@@ -226,14 +226,16 @@ class Vault:
     # --- below -------------------------------------------------------------------------------------------------------
 
     def _create(self) -> None:
-        if any(True for folder in (HEADS, BODIES) for _ in self.backend.list(folder)) or self.backend.size(ROOT):
+        used = any(True for folder in (HEADS, BODIES) for _ in self.backend.list(folder)) or self.backend.size(ROOT)
+        root = Root.made(secrets.token_bytes(ID_BYTES), new_key(), self.keys)
+        # Of two that make it at once only one may: what was put under the other's record nobody would find.
+        if used or not self.backend.create(ROOT, root.encode()):
             raise UsageError(
                 Code.VAULT,
                 f"in {self.backend!r} there is a vault already, or a part of one",
                 expected="an empty place",
                 remedy="open it, or choose another place",
             )
-        self.backend.write(ROOT, [Root.made(secrets.token_bytes(ID_BYTES), new_key(), self.keys).encode()])
 
     def _added(self, stream: Readable, size_max: int) -> Digest:
         self._check_current()

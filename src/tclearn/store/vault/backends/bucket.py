@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 
 from tclearn.errors import Code, StorageError
 from tclearn.store.vault.backends.interface import Entry
@@ -49,6 +49,19 @@ class BucketBackend:
             for piece in pieces:
                 with self._guarded():
                     file.write(piece)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a small file, if there is none.
+
+        Raises:
+            StorageError: the bucket refuses, or cannot be reached.
+        """
+        with self._guarded():
+            try:
+                obstore.put(self._store, path, data, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
 
     def open(self, path: str) -> _Object:
         """Read a file.

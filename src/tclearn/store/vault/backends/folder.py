@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -38,6 +38,21 @@ class FolderBackend:
         Raises:
             StorageError: the disk is full, the folder cannot be written to, or something like it.
         """
+        self._write(path, pieces, Path.replace)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a small file, if there is none.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            self._write(path, [data], _move_if_free)
+        except _TakenError:
+            return False
+        return True
+
+    def _write(self, path: str, pieces: Iterable[bytes], move: Callable[[Path, Path], object]) -> None:
         target = self.folder / path
         with self._guarded():
             self._prepare()
@@ -51,7 +66,7 @@ class FolderBackend:
                 with self._guarded():
                     os.fsync(descriptor)
             with self._guarded():
-                Path(temporary).replace(target)
+                move(Path(temporary), target)
                 self._sync(target)
         except BaseException:
             with suppress(OSError):
@@ -143,6 +158,18 @@ class _File:
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+
+
+class _TakenError(Exception):
+    """There is a file of that name."""
+
+
+def _move_if_free(temporary: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(temporary)  # unlike a rename it never replaces a file
+    except FileExistsError:
+        raise _TakenError from None
+    temporary.unlink()
 
 
 def _write_fully(stream: object, data: bytes) -> None:

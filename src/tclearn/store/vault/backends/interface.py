@@ -47,6 +47,12 @@ class Backend(Protocol):
         What the iterable raises comes through, and leaves no file.
         """
 
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a small file if there is none, as ``write`` does; whether it was this call that made it.
+
+        Of several that do so at once only one makes it.
+        """
+
     def open(self, path: str) -> Source:
         """Read a file from its beginning.
 

@@ -1,0 +1,5 @@
+"""``python -m tclearn``: the command line."""
+
+from tclearn.cli import main
+
+main()
