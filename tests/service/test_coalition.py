@@ -108,3 +108,13 @@ def test_joining_with_another_digest_is_refused(service: Service, tmp_path: Path
 def test_a_directory_belongs_to_one_member(members: dict[str, Member]) -> None:
     with pytest.raises(UsageError, match=r"other keys|no member"):
         MemberHome.open(members["namur"].home.path, oneself("stranger"))
+
+
+def test_a_connection_that_is_closed_is_not_closed_under_whoever_listens(
+    service: Service, members: dict[str, Member]
+) -> None:
+    with members["leuven"].home.connection(now()) as connection:
+        lines = connection.lines("/v1/ledger/events?size=0", quiet_s=30)
+        assert next(lines).startswith(":")
+    service.desk.announcer.grown(7)
+    assert next(line for line in lines if line.startswith("data")) == 'data: {"entries": 7}'

@@ -53,10 +53,8 @@ class Connection:
     def __init__(self, url: str, context: ssl.SSLContext) -> None:
         self.url = url.rstrip("/")
         self._known = False  # the service has answered before: it knows this member
-        limits = httpx.Limits(keepalive_expiry=_KEPT_OPEN_S)
-        self._client = httpx.Client(
-            base_url=self.url, verify=context, timeout=_TIMEOUT_S, limits=limits, trust_env=False
-        )
+        self._context = context
+        self._client = self._new_client()
 
     def get(self, path: str, *, size_max: int, start: int = 0) -> bytes:
         """The body of an answer.
@@ -93,9 +91,13 @@ class Connection:
             yield from answer.iter_raw()
 
     def lines(self, path: str, *, quiet_s: float) -> Iterator[str]:
-        """The lines of an answer that does not end; an end, or silence for that long, is an ``UnreachableError``."""
+        """The lines of an answer that does not end; an end, or silence for that long, is an ``UnreachableError``.
+
+        They have a connection of their own, which whoever reads them closes, and ``close`` does not: a socket that is
+        closed under a thread that waits for it leaves its number to another one, whose bytes that thread then takes.
+        """
         limits = httpx.Timeout(_TIMEOUT_S, read=quiet_s)
-        with self._guarded(), self._client.stream("GET", path, timeout=limits) as answer:
+        with self._new_client() as client, self._guarded(), client.stream("GET", path, timeout=limits) as answer:
             _check(answer)
             yield from answer.iter_lines()
             raise httpx.RemoteProtocolError("the stream has ended")
@@ -150,6 +152,10 @@ class Connection:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _new_client(self) -> httpx.Client:
+        limits = httpx.Limits(keepalive_expiry=_KEPT_OPEN_S)
+        return httpx.Client(base_url=self.url, verify=self._context, timeout=_TIMEOUT_S, limits=limits, trust_env=False)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
