@@ -71,13 +71,15 @@ def test_who_speaks_in_time_never_loses_whatever_up_to_f_others_say(seed, both):
     faulty = {"p03"} if both else {"p03", random.Random(seed).choice(["w00", "w03"])}
     loyal = frozenset(set(world.members) - faulty)
     crowd = Crowd(world, seed, loyal)
-    for _ in range(60):
+    for step in range(400):
+        if step >= 60 and world.state.group.rounds:
+            return
         crowd.step()
         for member in loyal:
             joined = world.state.joined(MemberId(member))
             assert joined is not None and joined.losses == 0
             assert world.coins(member) >= 10**6, "it has what it began with, and what the others have lost"
-    assert world.state.group.rounds > 0, "and they get on"
+    pytest.fail("they do not get on")
 
 
 @settings(max_examples=10)
