@@ -7,9 +7,9 @@ randomness, no network, no order of arrival but the ledger's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from tclearn.encoding import Digest, MemberId, Value, digest
 from tclearn.identity import PublicKey
@@ -19,6 +19,7 @@ View = Mapping[str, Value]
 """The state: text keys, closed-schema values. Values are never changed in place."""
 Writes = Mapping[str, Value | None]
 """New values by key; ``None`` deletes."""
+P = ParamSpec("P")
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 
@@ -35,6 +36,15 @@ class Rejected(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+def allows(guard: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> bool:
+    """Whether a guard lets something pass: a guard raises a refusal, or does not."""
+    try:
+        guard(*args, **kwargs)
+    except Rejected:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from tclearn.directory.changes import submitted
 from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, Code, ParametersError, UnreachableError, UsageError
 from tclearn.learning.parameters import Parameters
+from tclearn.ledger.contract import allows
 from tclearn.ledger.cosigning import cosign, quorum
 from tclearn.limits import HEAD_CLOCK_SKEW_MS_MAX
 from tclearn.protocols.tclearn.accessing import check_delivered, check_witness
 from tclearn.protocols.tclearn.agent import file_bytes_max
 from tclearn.protocols.tclearn.calls import USE, Access, Delivered, Witness, call
 from tclearn.protocols.tclearn.records import AccessState
-from tclearn.protocols.tclearn.refusals import allows
 from tclearn.service.beside import Beside
 
 _PAUSE_S: Final = 0.5

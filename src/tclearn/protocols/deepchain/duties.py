@@ -12,12 +12,13 @@ from typing import Final
 
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context, Duty
+from tclearn.ledger.contract import allows
 from tclearn.protocols.deepchain.calls import Timeout
 from tclearn.protocols.deepchain.flow import end_phase
 from tclearn.protocols.deepchain.founding import check_declare, check_join, check_stake
 from tclearn.protocols.deepchain.processing import check_append, check_check, check_update
 from tclearn.protocols.deepchain.records import FOUNDING, WAITING, Iteration
-from tclearn.protocols.deepchain.refusals import Refusal, allows, refuse
+from tclearn.protocols.deepchain.refusals import Refusal, refuse
 from tclearn.protocols.deepchain.settling import end_waiting
 from tclearn.protocols.deepchain.state import State
 from tclearn.protocols.deepchain.steps import due_ms

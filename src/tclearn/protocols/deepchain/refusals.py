@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import IntEnum
-from typing import ParamSpec
 
 from tclearn.ledger import Rejected
-
-P = ParamSpec("P")
 
 
 class Refusal(IntEnum):
@@ -41,12 +37,3 @@ class Refusal(IntEnum):
 def refuse(code: Refusal, reason: str) -> Rejected:
     """The exception that carries a refusal."""
     return Rejected(int(code), reason)
-
-
-def allows(guard: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> bool:
-    """Whether a guard lets something pass: a guard raises a refusal, or does not."""
-    try:
-        guard(*args, **kwargs)
-    except Rejected:
-        return False
-    return True

@@ -14,12 +14,13 @@ from dataclasses import replace
 from tclearn.coalition.words import ALL
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context
+from tclearn.ledger.contract import allows
 from tclearn.ledger.cosigning import quorum
 from tclearn.protocols.tclearn.calls import TEST, TRAIN, USE, Access, Delivered, Witness
 from tclearn.protocols.tclearn.objects import lacking, to_test, to_train
 from tclearn.protocols.tclearn.proposing import check_propose, known
 from tclearn.protocols.tclearn.records import ACCEPTED, OPEN, REVEALING, TESTING, AccessState
-from tclearn.protocols.tclearn.refusals import Refusal, allows, refuse
+from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.state import State
 from tclearn.protocols.tclearn.voting import check_committing, decided_lately
 

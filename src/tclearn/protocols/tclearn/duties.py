@@ -8,6 +8,7 @@ from itertools import chain
 
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Context, Duty
+from tclearn.ledger.contract import allows
 from tclearn.protocols.tclearn.accessing import (
     access_subject,
     check_delivered,
@@ -28,7 +29,7 @@ from tclearn.protocols.tclearn.proposing import (
     start_first_turn,
 )
 from tclearn.protocols.tclearn.records import OPEN, PROPOSED, REVEALING, SHOWING, TESTING, Candidate
-from tclearn.protocols.tclearn.refusals import Refusal, allows, refuse
+from tclearn.protocols.tclearn.refusals import Refusal, refuse
 from tclearn.protocols.tclearn.sealing import (
     check_endorse,
     check_finalize,

@@ -12,10 +12,10 @@ from typing import Final
 
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.ledger import Duty
+from tclearn.ledger.contract import allows
 from tclearn.limits import DEEPCHAIN_UNFOUNDED_PER_ITERATION_MAX
 from tclearn.protocols.deepchain.contract import DeepChain
 from tclearn.protocols.deepchain.records import Iteration
-from tclearn.protocols.deepchain.refusals import allows
 from tclearn.protocols.deepchain.state import State
 from tclearn.protocols.deepchain.steps import check_phase
 from tclearn.protocols.deepchain.times import (
