@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from tclearn.agents import Site
 from tclearn.encoding import Digest, digest
@@ -67,28 +68,34 @@ class Silent(Faulty):
         return None if duty.kind in self.kinds else super().perform(duty, ledger, site)
 
 
-class WrongGradient(Faulty):
+class Wrong(Faulty):
+    """Hands in a file whose first ciphertext or share is another one; the base of those that do so in one call.
+
+    Attributes:
+        call: record of that call, with a root and a locator.
+    """
+
+    call: ClassVar[type[calls.Contribute | calls.Share | calls.Update]]
+
+    def said(self, call: Call, site: Site) -> Call | None:
+        """See ``Faulty.said``."""
+        if call.method != self.call.__name__.lower():
+            return call
+        said = self.call.from_value(call.arguments, call.method)
+        root, locator = _altered(self.role.rules, said.root, said.locator, site)
+        return calls.call(replace(said, root=root, locator=locator))
+
+
+class WrongGradient(Wrong):
     """Hands in a gradient whose first ciphertext is not the one that is proved."""
 
-    def said(self, call: Call, site: Site) -> Call | None:
-        """See ``Faulty.said``."""
-        if call.method != "contribute":
-            return call
-        said = calls.Contribute.from_value(call.arguments, call.method)
-        root, locator = _altered(self.role.rules, said.root, said.locator, site)
-        return calls.call(replace(said, root=root, locator=locator))
+    call = calls.Contribute
 
 
-class WrongShares(Faulty):
+class WrongShares(Wrong):
     """Hands in shares of which the first is not the one that is proved."""
 
-    def said(self, call: Call, site: Site) -> Call | None:
-        """See ``Faulty.said``."""
-        if call.method != "share":
-            return call
-        said = calls.Share.from_value(call.arguments, call.method)
-        root, locator = _altered(self.role.rules, said.root, said.locator, site)
-        return calls.call(replace(said, root=root, locator=locator))
+    call = calls.Share
 
 
 class WithheldShares(Faulty):
@@ -103,16 +110,10 @@ class WithheldShares(Faulty):
         return calls.call(replace(said, root=nowhere, locator=nowhere))
 
 
-class WrongSum(Faulty):
+class WrongSum(Wrong):
     """As leader, hands in a sum whose first ciphertext has one step too many."""
 
-    def said(self, call: Call, site: Site) -> Call | None:
-        """See ``Faulty.said``."""
-        if call.method != "update":
-            return call
-        said = calls.Update.from_value(call.arguments, call.method)
-        root, locator = _altered(self.role.rules, said.root, said.locator, site)
-        return calls.call(replace(said, root=root, locator=locator))
+    call = calls.Update
 
 
 class Agreeable(WrongSum):
