@@ -19,8 +19,9 @@ from tclearn.errors import Code, StorageError, TCLearnError
 
 _FILE_WIDTH: Final = 160
 
-console: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
-messages: Final = Console(stderr=True, highlight=False)
+# Without emoji: the bytes :AB: of a fingerprint would come out as a picture.
+console: Final = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+messages: Final = Console(stderr=True, highlight=False, emoji=False)
 
 CRASH_FILE: Final = "tclearn-crash.txt"
 
