@@ -14,6 +14,7 @@ from tests.storage.runs import MADE, Run
 from tclearn.encoding import Digest
 from tclearn.errors import Code, TCLearnError
 from tclearn.store.vault import FolderBackend, HeldKeys, Vault
+from tclearn.store.vault.chunks import CHUNK_BYTES
 from tclearn.store.vault.keys import new_key
 from tclearn.store.vault.rotation import rotate
 
@@ -22,7 +23,7 @@ _FOLDER: Final = "vault"
 
 
 def vault_run(folder: Path) -> Run:
-    """A vault is made and takes objects, its keys are rotated, and it takes another."""
+    """A vault is made and takes objects, its keys are rotated, and it takes another, of several pieces."""
     objects: dict[Digest, bytes] = {}
     with patch("secrets.token_bytes", random.Random(1).randbytes):
         secrets = {name: new_key() for name in ("1-old", "2-new")}
@@ -36,9 +37,10 @@ def vault_run(folder: Path) -> Run:
             vault = Vault(FolderBackend(folder / _FOLDER), HeldKeys(secrets, "2-new"))
             rotate(vault)
             record.said(ROTATED)
-            name = vault.put(b"more")
+            data = b"more" * (CHUNK_BYTES // 4) + b"and more"
+            name = vault.put(data)
             record.said(name.hex())
-            objects[name] = b"more"
+            objects[name] = data
 
     def fault(folder: Path, state: State) -> str:
         with without_fsync():
@@ -59,7 +61,7 @@ def _fault(folder: Path, keys: HeldKeys, objects: dict[Digest, bytes], state: St
         if ROTATED in said and any(head is None or head.kek != keys.current for _, head in vault.heads()):
             return "a rotation that was done is lost"
         for name in vault.names():
-            if vault.get(name, size_max=1 << 20) != objects[name]:
+            if vault.get(name, size_max=2 * CHUNK_BYTES) != objects[name]:
                 return "an object has its name and is not complete"
         lost = [name for name in objects if name.hex() in said and not vault.has(name)]
         if lost:

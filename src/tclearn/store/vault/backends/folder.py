@@ -1,8 +1,8 @@
 """A folder, for any number of processes at once, on one machine or a file server.
 
-A file is written under ``incoming/``, made durable, and only then renamed to its path: what has its path is complete,
-whatever was interrupted. What an interrupted process leaves in ``incoming/`` means nothing and goes after a day. Files
-can be read by their owner only.
+A file is written under ``incoming/`` while its pieces are made, made durable, and only then renamed to its path: what
+has its path is complete, whatever was interrupted. What an interrupted process leaves in ``incoming/`` means nothing
+and goes after a day. Files can be read by their owner only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 from tclearn.store.faults import failed
 from tclearn.store.filesystem import sweep_incoming, sync_folder
 from tclearn.store.vault.backends.interface import Entry
+from tclearn.store.vault.backends.write_behind import WriteBehind
 from tclearn.store.vault.forms import BODIES, HEADS
 
 
@@ -60,9 +61,12 @@ class FolderBackend:
             descriptor, temporary = tempfile.mkstemp(dir=self._incoming)
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as stream:
-                for piece in pieces:  # its errors are not the folder's
+                with WriteBehind(stream) as file:
+                    for piece in pieces:  # its errors are not the folder's
+                        with self._guarded():
+                            file.write(piece)
                     with self._guarded():
-                        _write_fully(stream, piece)
+                        file.flush()
                 with self._guarded():
                     os.fsync(descriptor)
             with self._guarded():
@@ -155,6 +159,11 @@ class _File:
         with self._backend._guarded():
             return self._stream.read(size)
 
+    def seek(self, offset: int, /) -> None:
+        """Go on from so many bytes after the start."""
+        with self._backend._guarded():
+            self._stream.seek(offset)
+
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
@@ -170,9 +179,3 @@ def _move_if_free(temporary: Path, target: Path) -> None:
     except FileExistsError:
         raise _TakenError from None
     temporary.unlink()
-
-
-def _write_fully(stream: object, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[cast(BinaryIO, stream).write(view) :]
