@@ -15,6 +15,8 @@ from tclearn.errors import Code, StorageError
 def writing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A stream whose content takes the file's place when the block ends, durably; on an error the file stays as it was.
 
+    What was written can be read again before that.
+
     Args:
         path: the file.
         mode: its permissions, before the umask.
@@ -29,7 +31,7 @@ def writing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         # Not mkstemp: a record or a report is made to be handed on, with the permissions that the user's umask gives.
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode)
     except OSError as error:
         raise StorageError(
             Code.STORE_FAILED,
@@ -37,7 +39,7 @@ def writing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
             remedy="check the folder and its permissions",
         ) from error
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with os.fdopen(handle, "w+b") as stream:
             yield cast(BinaryIO, stream)
             stream.flush()
             os.fsync(stream.fileno())

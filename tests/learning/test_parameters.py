@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import struct
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from tclearn.coalition.terms import TensorRecord
 from tclearn.errors import Code, ParametersError
 from tclearn.learning.canonical import DTYPES
-from tclearn.learning.parameters import Parameters, along
+from tclearn.learning.parameters import Parameters, along, digest_of_file
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda name: name != "__metadata__")
 arrays = st.sampled_from(sorted(DTYPES)).flatmap(
@@ -33,10 +35,62 @@ def test_bytes_and_back(given: dict[str, Any]) -> None:
     parameters = Parameters(given)
     again = Parameters.from_bytes(parameters.to_bytes())
     assert again == parameters
+    assert again.is_written_in(parameters.to_bytes())
     assert again.layout == parameters.layout
     assert again.to_bytes() == parameters.to_bytes()
     for name, tensor in given.items():
         assert again[name].tobytes() == tensor.tobytes()
+
+
+@given(tensors, st.data())
+def test_another_way_to_write_them_is_told(given: dict[str, Any], data: st.DataObject) -> None:
+    parameters = Parameters(given)
+    ours = parameters.to_bytes()
+    size = int.from_bytes(ours[:8], "little")
+    header = json.loads(ours[8 : 8 + size])
+    names = data.draw(st.permutations(sorted(header)))
+    shuffled = {
+        name: dict(reversed(header[name].items())) if data.draw(st.booleans()) else header[name] for name in names
+    }
+    text = json.dumps(shuffled, ensure_ascii=data.draw(st.booleans()), separators=(",", ":")).encode()
+    text += b" " * data.draw(st.integers(0, 16))
+    theirs = len(text).to_bytes(8, "little") + text + ours[8 + size :]
+    assert Parameters.from_bytes(theirs) == parameters
+    assert parameters.is_written_in(theirs) == (theirs == ours)
+
+
+@given(tensors)
+def test_a_file_has_the_digest_of_what_is_in_it(given: dict[str, Any]) -> None:
+    parameters = Parameters(given)
+    data = parameters.to_bytes()
+    assert digest_of_file(io.BytesIO(data), layout=parameters.layout) == parameters.digest
+    other = (*parameters.layout[1:], TensorRecord("another", "F32", (3,)))
+    said = []
+    for read in (
+        lambda: Parameters.from_bytes(data, layout=other),
+        lambda: digest_of_file(io.BytesIO(data), layout=other),
+    ):
+        with pytest.raises(ParametersError) as refused:
+            read()
+        said.append(str(refused.value))
+    assert said[0] == said[1]
+
+
+def test_a_file_of_many_pieces_in_another_order_has_its_digest() -> None:
+    large = {"b": np.arange(700_000, dtype=np.float32), "a": np.arange(300_001) % 2 == 0, "c": np.arange(5)}
+    shuffled = dict(sorted(large.items(), reverse=True))
+    header, body = {}, b""
+    for name, tensor in shuffled.items():
+        data = tensor.tobytes()
+        dtype = {"b": "F32", "a": "BOOL", "c": "I64"}[name]
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
+    file = struct.pack("<Q", len(text)) + text + body
+    parameters = Parameters(large)
+    assert Parameters.from_bytes(file) == parameters
+    assert not parameters.is_written_in(file)
+    assert digest_of_file(io.BytesIO(file), layout=parameters.layout) == parameters.digest
 
 
 @given(tensors, st.randoms())

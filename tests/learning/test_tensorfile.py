@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tclearn.errors import Code, ParametersError
-from tclearn.learning.tensorfile import read_tensors, write_tensors
+from tclearn.learning.tensorfile import check_bools, places_in, read_tensors, write_tensors
 from tclearn.limits import PARAMETERS_HEADER_BYTES_MAX
 
 
@@ -32,7 +32,19 @@ def entry(**changes: Any) -> dict[str, Any]:
 def refusal(data: bytes) -> ParametersError:
     with pytest.raises(ParametersError) as caught:
         read_tensors(data)
+    with pytest.raises(ParametersError) as piecewise:
+        read_piecewise(data)
+    assert str(piecewise.value) == str(caught.value), "read piece by piece it is refused in the same words"
     return caught.value
+
+
+def read_piecewise(data: bytes) -> dict[str, bytes]:
+    found = {}
+    for place in places_in(io.BytesIO(data)):
+        found[place.name] = data[place.begin : place.end]
+        if place.dtype.kind == "b":
+            check_bools(place.name, found[place.name])
+    return found
 
 
 def saved_by_torch(*, zipped: bool) -> bytes:
@@ -139,7 +151,10 @@ def test_no_bytes_do_anything_but_refuse(noise: bytes, position: int, value: int
         try:
             ours = read_tensors(data)
         except ParametersError:
+            with pytest.raises(ParametersError):
+                read_piecewise(data)
             continue
+        assert {name: tensor.tobytes() for name, tensor in ours.items()} == read_piecewise(data)
         theirs = safetensors.numpy.load(data)
         assert {name: tensor.tobytes() for name, tensor in ours.items()} == {
             name: tensor.tobytes() for name, tensor in theirs.items()

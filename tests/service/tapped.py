@@ -12,50 +12,48 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from blake3 import blake3
 
 from tclearn.cli import main
-from tclearn.encoding import Digest
 from tclearn.protocols.tclearn.records import AccessState
-from tclearn.service import vault_store
-from tclearn.service.remote import Connection, fetched
+from tclearn.service.fetching import Begin
+from tclearn.service.remote import Connection
 from tclearn.service.vault_store import VaultStore
+from tclearn.store.interface import Readable
 
-send, delivery, fsync = Connection.send, VaultStore.delivery, os.fsync
-asked: list[int] = []
-"""Number of the access of the delivery that goes on; a store asks for one at a time."""
+send, upload, delivery, fsync = Connection.send, Connection.upload, VaultStore.delivery, os.fsync
 
 
 def noting(self: Connection, method: str, path: str, data: bytes, media: str) -> Any:
     answer = send(self, method, path, data, media)
     if method == "POST":
         os.write(NOTES, f"{answer['id']} {answer['index']}\n".encode())
-    elif method == "PUT":
-        os.write(OBJECTS, f"{path.rpartition('/')[2]}\n".encode())
     return answer
 
 
-def delivering(self: VaultStore, access: AccessState, *, size_max: int) -> bytes:
-    asked[:] = [access.number]
-    return delivery(self, access, size_max=size_max)
+def sending(self: Connection, path: str, stream: Readable, size: int) -> None:
+    upload(self, path, stream, size)
+    os.write(OBJECTS, f"{path.rpartition('/')[2]}\n".encode())
 
 
-def fetching(name: Digest, pieces: Callable[[int], Iterator[bytes]], size_max: int) -> bytes:
+def delivering(self: VaultStore, access: AccessState) -> Begin:
+    begin = delivery(self, access)
+
     def noted(start: int) -> Iterator[bytes]:
         data, ended = bytearray(), False
         try:
-            for piece in pieces(start):
+            for piece in begin(start):
                 data += piece
                 yield piece
             ended = True
         finally:
-            line = f"{asked[0]} {start} {len(data)} {blake3(data).hexdigest()} {int(ended)}\n"
+            line = f"{access.number} {start} {len(data)} {blake3(data).hexdigest()} {int(ended)}\n"
             os.write(DELIVERIES, line.encode())
 
-    return fetched(name, noted, size_max)
+    return noted
 
 
 def slowly(descriptor: int) -> None:
@@ -71,8 +69,8 @@ if __name__ == "__main__":
     DELIVERIES = os.open(f"{notes}.deliveries", appending)
     SLOW_S = float(os.environ.get("TCLEARN_TEST_SLOW_S", "0"))
     Connection.send = noting  # type: ignore[method-assign]
+    Connection.upload = sending  # type: ignore[method-assign]
     VaultStore.delivery = delivering  # type: ignore[method-assign]
-    vault_store.fetched = fetching  # type: ignore[attr-defined]
     if SLOW_S:
         os.fsync = slowly  # type: ignore[assignment]
     main()

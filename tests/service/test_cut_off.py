@@ -17,8 +17,8 @@ from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.encoding import Digest
 from tclearn.errors import Code, StorageError, UnreachableError
 from tclearn.protocols.tclearn.state import State
+from tclearn.service.fetching import RemoteStore
 from tclearn.service.home import MemberHome
-from tclearn.service.remote import RemoteStore
 from tclearn.store import MemoryStore
 from tclearn.store.filesystem import FilesystemStore
 

@@ -221,12 +221,12 @@ def test_the_newest_are_kept() -> None:
 
 
 def test_one_upload_at_a_time(quiet: Service) -> None:
-    desk = quiet.desk
-    with desk.one_upload(MemberId("leuven")):
-        with desk.one_upload(MemberId("namur")):
+    uploads = quiet.desk.uploads
+    with uploads.place(MemberId("leuven")):
+        with uploads.place(MemberId("namur")):
             pass
-        with pytest.raises(UnreachableError) as refused, desk.one_upload(MemberId("leuven")):
+        with pytest.raises(UnreachableError, match="leuven is sending") as refused, uploads.place(MemberId("leuven")):
             pass
         assert refused.value.code is Code.BUSY
-    with desk.one_upload(MemberId("leuven")):
+    with uploads.place(MemberId("leuven")):
         pass

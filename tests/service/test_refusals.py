@@ -14,7 +14,8 @@ from tclearn.errors import Code, MessageError, StorageError, TCLearnError, Unrea
 from tclearn.identity.tls import identity_of_member
 from tclearn.ledger import Transaction
 from tclearn.protocols.tclearn import calls
-from tclearn.service.remote import Connection, RemoteLog, RemoteStore
+from tclearn.service.fetching import RemoteStore
+from tclearn.service.remote import Connection, RemoteLog
 from tclearn.service.tls import client_context
 from tclearn.store import MemoryStore
 

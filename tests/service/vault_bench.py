@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -84,8 +85,8 @@ class Bench:
         )
         return self.office.submit(transaction.raw, MemberId(member))[1]
 
-    def offer(self, data: bytes, by: str | None = None) -> Candidate:
-        """A member, or the one whose turn it is, announces a model with this file, and hands it over."""
+    def announce(self, data: bytes, by: str | None = None) -> Candidate:
+        """A member, or the one whose turn it is, announces a model with this file."""
         state = self.state
         member, newest, number = by or state.turn.member, state.block(state.tip), state.candidates
         assert member is not None
@@ -93,9 +94,14 @@ class Bench:
         records = b"".join(sorted(digest("record", number, each)[:16] for each in range(3)))
         proposal = calls.Propose(newest.hash, digest("parameters", data), name, 3, 0, records)
         assert self.say(member, proposal).code == 0
-        self.office.put(name, data)
-        assert self.say(member, calls.Release(self.state.candidate(number).id)).code == 0
         return self.state.candidate(number)
+
+    def offer(self, data: bytes, by: str | None = None) -> Candidate:
+        """A member, or the one whose turn it is, announces a model with this file, and hands it over."""
+        announced = self.announce(data, by)
+        self.office.put(announced.locator, io.BytesIO(data))
+        assert self.say(announced.proposer, calls.Release(announced.id)).code == 0
+        return self.state.candidate(self.state.candidates - 1)
 
     def chain(self, data: bytes) -> None:
         """The first increment, with this file, tested and accepted by all."""

@@ -9,11 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from blake3 import blake3
 from tests.simulation.ledgers import recorded
 from tests.simulation.toys import toy_parameters, toy_setting
 
-from tclearn.encoding import Digest
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.trainer import Contribution
 from tclearn.protocols.tclearn.adversaries import Honest
@@ -121,8 +119,8 @@ class Withholding:
     def __getattr__(self, name):
         return getattr(self._store, name)
 
-    def put(self, data):
-        return Digest(blake3(data).digest())
+    def put_stream(self, stream, *, size_max, name=None):
+        return name
 
 
 def test_a_model_that_is_not_in_the_store_is_waited_for_and_then_unavailable():

@@ -13,14 +13,14 @@ from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import print_json, say, table, when
 from tclearn.cli.speaking import speaking
 from tclearn.cli.triggers import triggers
-from tclearn.cli.versions import fetched
+from tclearn.cli.versions import written
 from tclearn.coalition.block import Block
 from tclearn.coalition.quorum import quorum
 from tclearn.directory import CoalitionDirectory
 from tclearn.directory.changes import ask_for_revert
 from tclearn.directory.models import block_at
 from tclearn.errors import Code, UsageError
-from tclearn.files import is_folder, write_whole
+from tclearn.files import is_folder
 from tclearn.simulation.demo import revert_demo
 from tclearn.simulation.demo_options import SETTINGS
 
@@ -68,24 +68,22 @@ def get(
     In a member's directory the model comes from the service, where it is not here yet; at level B this is a reading for
     your own use, which is in the journal.
     """
-    model = fetched(directory, block, key, as_json=as_json)
-    if is_folder(to):
-        to /= f"block-{model.block}.safetensors"
-    write_whole(to, model.data)
-    digest = model.parameters.digest.hex()
+    into = (lambda index: to / f"block-{index}.safetensors") if is_folder(to) else lambda _: to
+    model = written(directory, block, key, into, as_json=as_json)
+    digest = model.parameters.hex()
     if as_json:
         print_json(
             {
                 "block": model.block,
-                "file": str(to),
+                "file": str(model.path),
                 "parameters": digest,
-                "bytes": len(model.data),
+                "bytes": model.size,
                 "reading": model.reading,
             }
         )
     else:
         noted = "" if model.reading is None else f", reading {model.reading} of the journal"
-        say(f"{to}: block {model.block}, {len(model.data):,} bytes, parameters {digest}{noted}")
+        say(f"{model.path}: block {model.block}, {model.size:,} bytes, parameters {digest}{noted}")
 
 
 @app.command(short_help="Go back to an earlier model.")

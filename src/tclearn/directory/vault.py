@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 from tclearn.encoding import Digest
 from tclearn.errors import Code, UsageError
 from tclearn.store import Store
+from tclearn.store.interface import Readable
 from tclearn.store.vault import FolderBackend, HeldKeys, KeyFile, Vault
 from tclearn.store.vault.backends.interface import Backend
 from tclearn.store.vault.forms import ROOT
@@ -33,7 +34,15 @@ class LockedStore:
         """Refused."""
         raise self._refused()
 
+    def put_stream(self, stream: Readable, *, size_max: int, name: Digest | None = None) -> Digest:
+        """Refused."""
+        raise self._refused()
+
     def has(self, name: Digest) -> bool:
+        """Refused."""
+        raise self._refused()
+
+    def size(self, name: Digest) -> int:
         """Refused."""
         raise self._refused()
 

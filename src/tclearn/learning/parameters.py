@@ -8,8 +8,9 @@ The digest is BLAKE3-256 over, in the framing of ``tclearn.learning.canonical``:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Self
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Final, Self
 
 import numpy as np
 from blake3 import blake3
@@ -19,10 +20,11 @@ from tclearn.coalition.terms import TensorRecord
 from tclearn.encoding import Digest
 from tclearn.errors import Code, ParametersError
 from tclearn.learning.canonical import DTYPES, array_head, dtype_name, flat_bytes, text
-from tclearn.learning.tensorfile import read_tensors, write_tensors
+from tclearn.learning.tensorfile import check_bools, head_of, places_in, read_tensors, write_tensors
 from tclearn.limits import PARAMETERS_BYTES_MAX, PARAMETERS_TENSORS_MAX
 
 _DOMAIN: Final = b"tclearn/parameters/1\x00"
+_PIECE_BYTES: Final = 1 << 20
 
 Layout = tuple[TensorRecord, ...]
 """Name, element type and shape of every tensor, by name."""
@@ -76,6 +78,10 @@ class Parameters(Mapping[str, NDArray[Any]]):
         """Safetensors bytes; equal parameters give equal bytes."""
         return write_tensors(self._tensors)
 
+    def is_written_in(self, data: bytes) -> bool:
+        """Whether a file, read as these parameters, is byte for byte what ``to_bytes`` writes; nothing is copied."""
+        return data.startswith(head_of(self._layout))
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._tensors[name]
 
@@ -99,12 +105,7 @@ class Parameters(Mapping[str, NDArray[Any]]):
     def digest(self) -> Digest:
         """BLAKE3-256 over names, element types, shapes and values; computed once."""
         if self._digest is None:
-            hasher = blake3(_DOMAIN + len(self).to_bytes(8, "little"))
-            for tensor in self._layout:
-                array = self._tensors[tensor.name]
-                hasher.update(text(tensor.name) + array_head(tensor.dtype, tensor.shape, array.nbytes))
-                hasher.update(flat_bytes(array))
-            self._digest = Digest(hasher.digest())
+            self._digest = _digest(self._layout, lambda name: (flat_bytes(self._tensors[name]),))
         return self._digest
 
     @property
@@ -123,16 +124,7 @@ class Parameters(Mapping[str, NDArray[Any]]):
         Raises:
             ParametersError: a tensor is missing, unknown, or of another shape or element type; the message names it.
         """
-        if self._layout == tuple(layout):
-            return
-        mine, wanted = ({tensor.name: tensor for tensor in each} for each in (self._layout, layout))
-        for name in sorted(wanted.keys() - mine.keys()):
-            raise _misfit(f"a model without the tensor {name!r}", _described(wanted[name]))
-        for name in sorted(mine.keys() - wanted.keys()):
-            raise _misfit(f"a model with the unknown tensor {name!r}", f"{len(wanted)} tensors without it")
-        for name in sorted(wanted):
-            if mine[name] != wanted[name]:
-                raise _misfit(f"a model whose tensor {name!r} is {_described(mine[name])}", _described(wanted[name]))
+        _check_layout(self._layout, layout)
 
     def check_finite(self) -> None:
         """Look for values that are no numbers.
@@ -153,6 +145,64 @@ class Parameters(Mapping[str, NDArray[Any]]):
     def finite(self) -> bool:
         """Whether no value is NaN or infinite."""
         return all(tensor.dtype.kind != "f" or np.isfinite(tensor).all() for tensor in self._tensors.values())
+
+
+def digest_of_file(file: BinaryIO, *, layout: Sequence[TensorRecord]) -> Digest:
+    """The digest of the parameters in a safetensors file from anybody, of which few bytes are in memory at a time.
+
+    Args:
+        file: it can be read from anywhere on.
+        layout: what the tensors must be.
+
+    Raises:
+        ParametersError: not safetensors, over a limit, or not of the layout.
+    """
+    places = {place.name: place for place in places_in(file)}
+    found = tuple(
+        TensorRecord(name, dtype_name(places[name].dtype) or "", places[name].shape) for name in sorted(places)
+    )
+    _check_layout(found, layout)
+
+    def pieces(name: str) -> Iterator[bytes]:
+        place = places[name]
+        file.seek(place.begin)
+        left = place.end - place.begin
+        while left:
+            piece = file.read(min(left, _PIECE_BYTES))
+            if not piece:
+                raise ParametersError(Code.PARAMETERS_FORMAT, f"a model file that ends within the tensor {name!r}")
+            if place.dtype.kind == "b":
+                check_bools(name, piece)
+            left -= len(piece)
+            yield piece
+
+    return _digest(found, pieces)
+
+
+def _digest(layout: Layout, data: Callable[[str], Iterable[bytes | memoryview]]) -> Digest:
+    hasher = blake3(_DOMAIN + len(layout).to_bytes(8, "little"))
+    for tensor in layout:
+        hasher.update(text(tensor.name) + array_head(tensor.dtype, tensor.shape, _nbytes(tensor)))
+        for piece in data(tensor.name):
+            hasher.update(piece)
+    return Digest(hasher.digest())
+
+
+def _nbytes(tensor: TensorRecord) -> int:
+    return math.prod(tensor.shape) * DTYPES[tensor.dtype].itemsize
+
+
+def _check_layout(found: Layout, layout: Sequence[TensorRecord]) -> None:
+    if found == tuple(layout):
+        return
+    mine, wanted = ({tensor.name: tensor for tensor in each} for each in (found, layout))
+    for name in sorted(wanted.keys() - mine.keys()):
+        raise _misfit(f"a model without the tensor {name!r}", _described(wanted[name]))
+    for name in sorted(mine.keys() - wanted.keys()):
+        raise _misfit(f"a model with the unknown tensor {name!r}", f"{len(wanted)} tensors without it")
+    for name in sorted(wanted):
+        if mine[name] != wanted[name]:
+            raise _misfit(f"a model whose tensor {name!r} is {_described(mine[name])}", _described(wanted[name]))
 
 
 def along(start: Parameters, candidate: Parameters, step: float) -> Parameters:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
@@ -27,6 +27,7 @@ from tclearn.service.peers import FORMER, MEMBER, Standing
 from tclearn.service.refused import RefusedRequests
 from tclearn.service.signed import SIGNED, TRANSACTIONS, was_signed
 from tclearn.service.turnstile import RETRY_AFTER_S, Turnstile
+from tclearn.service.uploads import Uploads, body_of
 from tclearn.service.wire import encode_error, encode_page
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Desk:
         ids: computes data IDs; ``None``: at level A.
         vault: hands out models; ``None``: at level A.
         refused: notes signed requests that are refused; ``None``: at level A.
+        uploads: takes in objects.
     """
 
     office: Office
@@ -117,27 +119,7 @@ class Desk:
     ids: IdDesk | None = None
     vault: VaultDesk | None = None
     refused: RefusedRequests | None = None
-    _uploading: set[MemberId] = field(default_factory=set, repr=False)
-
-    @contextmanager
-    def one_upload(self, member: MemberId) -> Iterator[None]:
-        """A member's only upload: each is held in memory until it is whole.
-
-        Raises:
-            UnreachableError: it has another one.
-        """
-        if member in self._uploading:
-            raise UnreachableError(
-                Code.BUSY,
-                f"{member} is sending another object already",
-                expected="one at a time",
-                remedy="wait until it has ended, or for the time after which a silent connection is closed",
-            )
-        self._uploading.add(member)
-        try:
-            yield
-        finally:
-            self._uploading.discard(member)
+    uploads: Uploads = field(default_factory=Uploads, repr=False)
 
 
 # Coroutines, though they wait for nothing: for each plain function FastAPI asks a thread.
@@ -262,9 +244,8 @@ async def put_object(desk: AtDesk, member: Asking, name: Name, request: Request)
             expected="the model of a candidate that this member has announced",
             remedy="propose first; what is announced lapses at its deadline",
         )
-    with desk.one_upload(member):
-        data = await body_of(request, desk.office.object_bytes_max)
-        await run_in_threadpool(desk.office.put, wanted, data)
+    with desk.uploads.place(member):
+        await desk.uploads.received(request, desk.office.object_bytes_max, partial(desk.office.put, wanted))
     return Response(status_code=204)
 
 
@@ -309,22 +290,6 @@ def application(desk: Desk, *routers: APIRouter) -> FastAPI:
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _failed)
     return app
-
-
-async def body_of(request: Request, size_max: int) -> bytes:
-    """A request's body.
-
-    Raises:
-        MessageError: larger than ``size_max`` bytes.
-    """
-    data = bytearray()
-    async for piece in request.stream():
-        data += piece
-        if len(data) > size_max:
-            raise MessageError(Code.TOO_LARGE, f"a body of more than {size_max} bytes")
-    if request.url.path in SIGNED:
-        request.state.body = bytes(data)  # for the journal, if it is refused
-    return bytes(data)
 
 
 def _object(office: Office, name: Digest, asked: re.Match[str] | None) -> Response:

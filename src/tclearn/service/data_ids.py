@@ -11,9 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from tclearn.coalition.allowance import Decision
 from tclearn.errors import Code, MessageError
 from tclearn.limits import ID_JOURNAL_PAGE_ENTRIES_MAX, ID_REQUEST_BYTES_MAX
-from tclearn.service.app import CBOR, COSE, Asking, AtDesk, Index, admitted, body_of, taking
+from tclearn.service.app import CBOR, COSE, Asking, AtDesk, Index, admitted, taking
 from tclearn.service.id_desk import IdDesk
 from tclearn.service.id_messages import IdPage
+from tclearn.service.uploads import body_of
 from tclearn.service.wire import encode_error
 
 

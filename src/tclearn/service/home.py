@@ -51,7 +51,8 @@ from tclearn.protocols.tclearn import contract
 from tclearn.protocols.tclearn.agent import Participant
 from tclearn.protocols.tclearn.state import State
 from tclearn.service.computing import Computing
-from tclearn.service.remote import Connection, RemoteLog, RemoteStore
+from tclearn.service.fetching import FetchingStore, RemoteStore
+from tclearn.service.remote import Connection, RemoteLog
 from tclearn.service.tls import client_context, stranger_context
 from tclearn.service.vault_store import VaultStore
 from tclearn.service.work import Work
@@ -258,7 +259,7 @@ class MemberHome:
             agent = Agent(computing, ledger, site)
             yield Work(agent, computing, ledger, connection, news, say, on_state, finished)
 
-    def store(self, connection: Connection, ledger: Follower[State], clock: Callable[[], int]) -> Store:
+    def store(self, connection: Connection, ledger: Follower[State], clock: Callable[[], int]) -> FetchingStore:
         """The coalition's store: models come from the service, and stay here.
 
         Args:

@@ -6,11 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from blake3 import blake3
-
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.encoding import Digest, MemberId
-from tclearn.errors import Code, MessageError
+from tclearn.errors import Code, MessageError, StorageError
 from tclearn.identity import Signer
 from tclearn.ledger import Transaction
 from tclearn.ledger.checkpoint import origin, sign
@@ -19,6 +17,7 @@ from tclearn.ledger.cose_receipt import sign as sign_receipt
 from tclearn.ledger.engines.follower import Page
 from tclearn.limits import PAGE_BYTES_MAX, PAGE_ENTRIES_MAX
 from tclearn.protocols.tclearn.agent import object_bytes_max
+from tclearn.store.interface import Readable
 
 _PAGE_ROOM = 1 << 16
 _NOTES_KEPT = 64
@@ -120,18 +119,25 @@ class Office:
         """The largest object that is taken in: no model of this charter has a larger file, and no hidden part."""
         return object_bytes_max(self.coalition.contract)
 
-    def put(self, name: Digest, data: bytes) -> None:
-        """Keep an object.
+    def put(self, name: Digest, stream: Readable) -> None:
+        """Keep an object, while it comes.
+
+        Args:
+            name: what it must be.
+            stream: its bytes, read to the end; what it raises comes through.
 
         Raises:
-            MessageError: the bytes are not those that the name stands for.
-            StorageError: the store failed.
+            MessageError: the bytes are not those that the name stands for; nothing is kept.
+            StorageError: longer than an object may be, or the store failed.
         """
-        if blake3(data).digest() != name:
+        try:
+            self.coalition.store.put_stream(stream, size_max=self.object_bytes_max, name=name)
+        except StorageError as error:
+            if error.code is not Code.OBJECT_CORRUPT:
+                raise
             raise MessageError(
                 Code.PARAMETERS_DIGEST, "bytes that are not those of the name", expected="BLAKE3-256 as the name"
-            )
-        self.coalition.store.put(data)
+            ) from None
 
     def note(self, size: int) -> bytes:
         """The checkpoint of the first ``size`` entries, signed."""

@@ -186,4 +186,10 @@ class PeerProtocol(H11Protocol):
         if not answering:
             self._asking = self.loop.call_later(HEAD_SECONDS_MAX, self.transport.abort)
         elif cycle is not None and cycle.more_body:
-            self._asking = self.loop.call_later(BODY_QUIET_SECONDS_MAX, self.transport.abort)
+            self._asking = self.loop.call_later(BODY_QUIET_SECONDS_MAX, self._quiet)
+
+    def _quiet(self) -> None:
+        if self.flow.read_paused:  # it is our store that the body waits for
+            self._asking = self.loop.call_later(BODY_QUIET_SECONDS_MAX, self._quiet)
+        else:
+            self.transport.abort()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from tclearn.directory.changes import submitted
-from tclearn.encoding import MemberId
+from tclearn.directory.models import WrittenModel
+from tclearn.encoding import Digest, MemberId
 from tclearn.errors import AgentError, Code, ParametersError, UnreachableError, UsageError
+from tclearn.learning.model_file import write_model
 from tclearn.learning.parameters import Parameters
 from tclearn.ledger.contract import allows
 from tclearn.ledger.cosigning import cosign, quorum
@@ -19,6 +23,7 @@ from tclearn.protocols.tclearn.agent import file_bytes_max
 from tclearn.protocols.tclearn.calls import USE, Access, Delivered, Witness, call
 from tclearn.protocols.tclearn.records import AccessState
 from tclearn.service.beside import Beside
+from tclearn.service.fetching import FetchingStore
 
 _PAUSE_S: Final = 0.5
 
@@ -81,6 +86,66 @@ def read_version(
         StorageError: the model is not there, or damaged.
         ParametersError: it is another one than the ledger says.
     """
+    with _reading(at, block, waiting, pause) as found:
+        charter = at.home.charter
+        data = found.store.get(found.locator, size_max=file_bytes_max(charter.model))
+        parameters = Parameters.from_bytes(data, layout=charter.model.layout)
+        if parameters.digest != found.parameters:
+            raise ParametersError(
+                Code.PARAMETERS_DIGEST, f"the model of block {found.block} is not the one of the ledger"
+            )
+    return Version(found.block, data, parameters, found.reading)
+
+
+def write_version(
+    at: Beside,
+    block: int | None,
+    to: Callable[[int], Path],
+    *,
+    waiting: Callable[[Waiting], None] = lambda _: None,
+    pause: Callable[[float], None] = time.sleep,
+) -> WrittenModel:
+    """Write the model of a block into a file; otherwise as ``read_version``. It is nowhere in memory as a whole.
+
+    Args:
+        at: the member, connected.
+        block: index of the block; ``None``: the newest.
+        to: the file for the block of an index.
+        waiting: is told now and then for whom a reading waits.
+        pause: waits for so many seconds.
+
+    Raises:
+        StorageError: as ``read_version``, or the file cannot be written.
+        TCLearnError: as ``read_version``.
+    """
+    with _reading(at, block, waiting, pause) as found:
+        model, path = at.home.charter.model, to(found.block)
+        with found.store.opened(found.locator, size_max=file_bytes_max(model)) as stream:
+            size = write_model(
+                stream,
+                path,
+                name=found.locator,
+                parameters=found.parameters,
+                layout=model.layout,
+                block=found.block,
+            )
+    return WrittenModel(found.block, path, size, found.parameters, found.reading)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    block: int
+    locator: Digest
+    parameters: Digest
+    reading: int | None
+    store: FetchingStore
+
+
+@contextmanager
+def _reading(
+    at: Beside, block: int | None, waiting: Callable[[Waiting], None], pause: Callable[[float], None]
+) -> Iterator[_Found]:
+    """A version that may be read; when the block ends without an error, that it is here is confirmed."""
     state = at.ledger.state()
     index = state.tip if block is None else block
     if not 0 <= index <= state.tip:
@@ -104,13 +169,10 @@ def read_version(
         reading = _granted(at, Access(chained.locator, USE, block=index))
         _wait(at, reading, waiting, pause)
     store = at.home.store(at.connection, at.ledger, at.clock)
-    data = store.get(chained.locator, size_max=file_bytes_max(charter.model))
-    parameters = Parameters.from_bytes(data, layout=charter.model.layout)
-    if parameters.digest != chained.parameters:
-        raise ParametersError(Code.PARAMETERS_DIGEST, f"the model of block {index} is not the one of the ledger")
+    number = None if reading is None else reading.number
+    yield _Found(index, chained.locator, chained.parameters, number, store)
     if reading is not None:
         _confirm(at, reading)
-    return Version(index, data, parameters, None if reading is None else reading.number)
 
 
 def _granted(at: Beside, wanted: Access) -> AccessState:

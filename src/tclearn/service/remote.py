@@ -1,28 +1,25 @@
-"""A member's end: the log and the store of a coalition over HTTPS."""
+"""A member's end: HTTPS to the service, and the log of a coalition over it."""
 
 from __future__ import annotations
 
 import json
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import httpx
-from blake3 import blake3
 
-from tclearn.encoding import Digest
 from tclearn.errors import Code, StorageError, TCLearnError, UnreachableError, UsageError
 from tclearn.ledger.engines.follower import Page
 from tclearn.limits import CHARTER_BYTES_MAX, PAGE_BYTES_MAX
 from tclearn.service.wire import decode_error, decode_page
-from tclearn.store import Store
+from tclearn.store.interface import Readable
 
 _TIMEOUT_S: Final = 20.0
 _KEPT_OPEN_S: Final = 60.0  # the service closes later: what it closes just when it is used looks like a fault
-_TRIES: Final = 5
+_UPLOAD_S: Final = 120.0  # the service takes an object as fast as its disk does, and answers when that has all of it
+_PIECE: Final = 1 << 18
 _ANSWER_BYTES_MAX: Final = 1 << 16
 _BEYOND: Final = 1 << 49
 _DIGITS_MAX: Final = 12
@@ -113,6 +110,37 @@ class Connection:
         except ValueError as error:
             raise _unreachable(self.url, error, known=True) from error
 
+    def upload(self, path: str, stream: Readable, size: int) -> None:
+        """Put an object, a piece at a time. Errors as ``send``.
+
+        Args:
+            path: where it goes.
+            stream: has it, and nothing else.
+            size: bytes that it has.
+
+        Raises:
+            StorageError: the stream has not that many.
+        """
+        headers = {"content-type": "application/octet-stream", "content-length": str(size)}
+        limits = httpx.Timeout(_TIMEOUT_S, read=_UPLOAD_S, write=_UPLOAD_S)
+        body = _exactly(stream, size)
+        with self._guarded(), self._client.stream("PUT", path, content=body, headers=headers, timeout=limits) as answer:
+            _check(answer)
+            _little(answer)
+
+    def has(self, path: str) -> bool:
+        """Whether there is an object; nothing of it is sent."""
+        try:
+            for _ in self.stream(path, start=_BEYOND):
+                pass
+        except StorageError as error:
+            if error.code is Code.OBJECT_MISSING:
+                return False
+            raise
+        except UsageError:  # it has not that much of it
+            return True
+        return True
+
     def exchange(self, path: str, data: bytes, media: str, *, size_max: int, quiet_s: float) -> bytes:
         """Send bytes; returns the body of the answer.
 
@@ -188,105 +216,17 @@ class RemoteLog:
         return self._connection.get("/v1/charter", size_max=CHARTER_BYTES_MAX)
 
 
-class RemoteStore:
-    """The service's store; what was fetched once is kept in a store of the member's own.
-
-    Args:
-        connection: to the service.
-        kept: the member's own copies.
-    """
-
-    def __init__(self, connection: Connection, kept: Store) -> None:
-        self._connection = connection
-        self._kept = kept
-        self._lock = threading.Lock()
-
-    def put(self, data: bytes) -> Digest:
-        """See ``Store.put``: kept here and handed over."""
-        name = self._kept.put(data)
-        hand_over(self._connection, name, data)
-        return name
-
-    def has(self, name: Digest) -> bool:
-        """Whether the service has the object."""
-        try:
-            for _ in self._connection.stream(_path(name), start=_BEYOND):
-                pass
-        except StorageError as error:
-            if error.code is Code.OBJECT_MISSING:
-                return False
-            raise
-        except UsageError:  # it has not that much of it
-            return True
-        return True
-
-    def get(self, name: Digest, *, size_max: int) -> bytes:
-        """See ``Store.get``. A transfer that breaks off goes on where it stopped; a damaged copy is fetched anew.
-
-        Raises:
-            UnreachableError: it broke off ``_TRIES`` times without a byte in between.
-        """
-        with self._lock:
-            try:
-                return self._kept.get(name, size_max=size_max)
-            except StorageError as error:
-                if error.code not in (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT):
-                    raise
-            data = fetched(name, lambda start: self._connection.stream(_path(name), start=start), size_max)
-            self._kept.put(data)
-            return data
-
-    def open(self, name: Digest) -> BinaryIO:
-        """See ``Store.open``."""
-        return BytesIO(self.get(name, size_max=1 << 62))
-
-
-def hand_over(connection: Connection, name: Digest, data: bytes) -> None:
-    """Put an object into the service's store; errors as ``Connection.send``."""
-    connection.send("PUT", _path(name), data, "application/octet-stream")
-
-
-def fetched(name: Digest, pieces: Callable[[int], Iterator[bytes]], size_max: int) -> bytes:
-    """An object that comes in pieces; a transfer that breaks off goes on where it stopped.
-
-    Args:
-        name: what it must be.
-        pieces: begins a transfer from a byte on.
-        size_max: bytes that it may have.
-
-    Raises:
-        UnreachableError: it broke off ``_TRIES`` times without a byte in between.
-        StorageError: too large, or other bytes than those of the name.
-    """
-    data, failures = bytearray(), 0
-    while True:
-        before = len(data)
-        try:
-            for piece in pieces(len(data)):
-                data += piece
-                if len(data) > size_max:
-                    raise StorageError(Code.TOO_LARGE, f"an object of more than {size_max} bytes")
+def _exactly(stream: Readable, size: int) -> Iterator[bytes]:
+    left = size
+    while piece := stream.read(_PIECE):
+        left -= len(piece)
+        if left < 0:
             break
-        except UsageError:
-            if not data:
-                raise
-            break  # it broke off after its last byte
-        except UnreachableError:
-            failures = failures + 1 if len(data) == before else 1
-            if failures == _TRIES:
-                raise
-    if blake3(data).digest() != name:
+        yield piece
+    if left:
         raise StorageError(
-            Code.OBJECT_CORRUPT,
-            f"the service sent other bytes than those of the object {name.hex()[:16]}…",
-            expected="bytes with that BLAKE3 digest",
-            remedy="tell whoever runs the service",
+            Code.OBJECT_CORRUPT, "an object that is longer or shorter than it was", expected=f"{size} bytes"
         )
-    return bytes(data)
-
-
-def _path(name: Digest) -> str:
-    return f"/v1/objects/{name.hex()}"
 
 
 def _check(answer: httpx.Response) -> None:

@@ -18,12 +18,11 @@ from tclearn.ledger.contract import Rejected
 from tclearn.ledger.cose_receipt import CoseReceipt
 from tclearn.limits import DELIVERY_REQUEST_AGE_MS_MAX, DELIVERY_REQUEST_BYTES_MAX
 from tclearn.protocols.tclearn.accessing import check_handed_out
-from tclearn.service.app import COSE, OBJECT, Asking, AtDesk, Streamed, admitted, body_of, taking
+from tclearn.service.app import COSE, OBJECT, Asking, AtDesk, Streamed, admitted, taking
 from tclearn.service.challenges import Challenges
 from tclearn.service.delivery import DeliveryRequest, check_receipt_of
+from tclearn.service.uploads import body_of
 from tclearn.store.vault import Vault
-
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -89,13 +88,7 @@ class VaultDesk:
         size = self.vault.size(granted.object)
         if request.start > size:
             raise UsageError(Code.USAGE, f"bytes from {request.start} on, of an object with {size}")
-        stream = self.vault.open(granted.object)
-        try:
-            _skip(stream, request.start)
-        except BaseException:
-            stream.close()
-            raise
-        return Delivery(stream, size - request.start)
+        return Delivery(self.vault.open(granted.object, request.start), size - request.start)
 
     def _check_fresh(self, member: MemberId, request: DeliveryRequest) -> None:
         now_ms, allowed_ms = self.clock(), DELIVERY_REQUEST_AGE_MS_MAX
@@ -122,11 +115,6 @@ class VaultDesk:
         check_receipt_of(receipt, charter.digest, PublicKey(charter.log_key), head, request.entry, path)
         if leaf != request.leaf:
             raise MessageError(Code.RECORD_ENTRY, f"entry {request.entry} is another one", expected="that of this log")
-
-
-def _skip(stream: BinaryIO, count: int) -> None:
-    while count:
-        count -= len(stream.read(min(count, _PIECE)))
 
 
 def _not_granted(reason: str) -> MessageError:

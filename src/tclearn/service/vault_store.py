@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from io import BytesIO
-from typing import BinaryIO
+from collections.abc import Callable
 
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, StorageError
@@ -19,18 +15,18 @@ from tclearn.protocols.tclearn.accessing import handed_out
 from tclearn.protocols.tclearn.records import AccessState
 from tclearn.protocols.tclearn.state import State
 from tclearn.service.delivery import NONCE_BYTES, DeliveryRequest, check_receipt_of
-from tclearn.service.remote import Connection, fetched, hand_over
+from tclearn.service.fetching import Begin, FetchingStore
+from tclearn.service.remote import Connection
 from tclearn.store import Store
 
 DELIVERIES = "/v1/vault/deliveries"
 CHALLENGE = "/v1/vault/challenge"
 
 
-@dataclass
-class VaultStore:
+class VaultStore(FetchingStore):
     """The coalition's store at level B, as ``tclearn.store.Store``.
 
-    Attributes:
+    Args:
         connection: to the service.
         kept: the member's own vault.
         ledger: its copy of the log.
@@ -39,57 +35,45 @@ class VaultStore:
         clock: milliseconds since 1970.
     """
 
-    connection: Connection
-    kept: Store
-    ledger: Follower[State]
-    member: MemberId
-    signer: Signer
-    clock: Callable[[], int]
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def put(self, data: bytes) -> Digest:
-        """See ``Store.put``: kept here, and handed over."""
-        name = self.kept.put(data)
-        hand_over(self.connection, name, data)
-        return name
+    def __init__(
+        self,
+        connection: Connection,
+        kept: Store,
+        ledger: Follower[State],
+        member: MemberId,
+        signer: Signer,
+        clock: Callable[[], int],
+    ) -> None:
+        super().__init__(connection, kept)
+        self.ledger = ledger
+        self.member = member
+        self.signer = signer
+        self.clock = clock
 
     def has(self, name: Digest) -> bool:
         """No: what the vault has it does not say. Handing over again what it has changes nothing."""
         return False
 
-    def get(self, name: Digest, *, size_max: int) -> bytes:
-        """See ``Store.get``. What was handed out before is here; a damaged copy is asked for again.
+    def begin(self, name: Digest) -> Begin:
+        """By the newest access that the ledger has granted this member.
 
         Raises:
-            StorageError: the ledger grants this member no such reading yet.
+            StorageError: it grants this member no such reading yet.
             MessageError: the service refuses it, or its receipt is not of the history that this member follows.
             UnreachableError: there is no answer.
         """
-        with self._lock:
-            try:
-                return self.kept.get(name, size_max=size_max)
-            except StorageError as error:
-                if error.code not in (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT):
-                    raise
-            state = self.ledger.state()
-            access = handed_out(state, self.member, name)
-            if access is None:
-                raise StorageError(
-                    Code.VAULT,
-                    f"{self.member} has no access to the object {name.hex()[:16]}…",
-                    expected="an access on the ledger, witnessed where the charter wants it",
-                    remedy="ask for access first",
-                )
-            data = self.delivery(access, size_max=size_max)
-            self.kept.put(data)
-            return data
+        access = handed_out(self.ledger.state(), self.member, name)
+        if access is None:
+            raise StorageError(
+                Code.VAULT,
+                f"{self.member} has no access to the object {name.hex()[:16]}…",
+                expected="an access on the ledger, witnessed where the charter wants it",
+                remedy="ask for access first",
+            )
+        return self.delivery(access)
 
-    def open(self, name: Digest) -> BinaryIO:
-        """See ``Store.open``."""
-        return BytesIO(self.get(name, size_max=1 << 62))
-
-    def delivery(self, access: AccessState, *, size_max: int) -> bytes:
-        """What an access has granted, from the vault itself; errors as ``get``."""
+    def delivery(self, access: AccessState) -> Begin:
+        """How what an access has granted is asked for, from the vault itself; errors as ``begin``."""
         receipt = self._receipt(access.entry)
 
         def message(start: int) -> bytes:
@@ -107,10 +91,7 @@ class VaultStore:
                 time_ms=self.clock(),
             ).signed(self.signer)
 
-        def pieces(start: int) -> Iterator[bytes]:
-            return self.connection.pieces(DELIVERIES, message(start), "application/cose")
-
-        return fetched(access.object, pieces, size_max)
+        return lambda start: self.connection.pieces(DELIVERIES, message(start), "application/cose")
 
     def _receipt(self, entry: int) -> bytes:
         state, size = self.ledger.state(), len(self.ledger)

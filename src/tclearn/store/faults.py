@@ -38,6 +38,21 @@ def corrupt(name: Digest, what: str) -> StorageError:
     )
 
 
+def other_bytes(name: Digest) -> StorageError:
+    """The error for a stream that is not the object that it was to be."""
+    return StorageError(
+        Code.OBJECT_CORRUPT,
+        f"bytes that are not those of the object {_short(name)}",
+        expected="bytes with the BLAKE3 digest that is its name",
+        remedy="look after where they come from; the object is replaced when it is put again",
+    )
+
+
+def too_long(size_max: int) -> StorageError:
+    """The error for a stream that does not end in time."""
+    return StorageError(Code.TOO_LARGE, "the stream is too long for an object", expected=f"at most {size_max} bytes")
+
+
 def check_size(name: Digest, size: int, size_max: int) -> None:
     """Refuse an object that is larger than whoever reads it allows.
 

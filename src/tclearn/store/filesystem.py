@@ -20,6 +20,8 @@ from blake3 import blake3
 from tclearn.encoding import Digest
 from tclearn.errors import StorageError
 from tclearn.store.faults import check_size, corrupt, failed, missing
+from tclearn.store.interface import Readable
+from tclearn.store.streams import Passing, checked
 
 _LEFT_OVER_S: Final = 86_400
 _DIGEST_BYTES: Final = 32
@@ -53,14 +55,33 @@ class FilesystemStore:
             StorageError: the disk is full, the folder cannot be written to, or something like it.
         """
         name = Digest(blake3(data).digest())
-        target = self._path(name)
-        with self._guarded():
-            if not self._holds(name, len(data)):
-                self._write(target, data)
-            # Also when it was here: whoever put it may not have come to this point yet.
-            sync_folder(target.parent)
-            sync_folder(self._objects)
+        if not self._holds(name):
+            with self._incoming_file() as (stream, temporary):
+                with self._guarded():
+                    stream.write(data)
+                self._settle(name, stream, temporary)
+        self._sync(name)
         return name
+
+    def put_stream(self, stream: Readable, *, size_max: int, name: Digest | None = None) -> Digest:
+        """Keep what a stream has, a few pieces of it in memory at a time; see ``Store.put_stream``.
+
+        Raises:
+            StorageError: longer than ``size_max`` bytes, other bytes than those of ``name``, or as ``put``.
+        """
+        passing = Passing(stream, size_max, name)
+        if name is not None and self._holds(name):
+            for _ in passing:  # it is what it says, or this raises
+                pass
+        else:
+            with self._incoming_file() as (file, temporary):
+                for piece in passing:  # its errors are not the folder's
+                    with self._guarded():
+                        file.write(piece)
+                if not self._holds(passing.digest):
+                    self._settle(passing.digest, file, temporary)
+        self._sync(passing.digest)
+        return passing.digest
 
     def has(self, name: Digest) -> bool:
         """Whether the object is here and complete; damage of the disk shows in ``get`` only."""
@@ -101,25 +122,51 @@ class FilesystemStore:
         text = name.hex()
         return self._objects / text[:2] / text[2:]
 
-    def _holds(self, name: Digest, size: int) -> bool:
+    def size(self, name: Digest) -> int:
+        """An object's size in bytes.
+
+        Raises:
+            StorageError: not here, or not readable.
+        """
+        with self._guarded(), self.open(name) as stream:
+            return os.fstat(stream.fileno()).st_size
+
+    def _holds(self, name: Digest) -> bool:
         try:
-            return self.get(name, size_max=size) is not None
+            with self._guarded(), self.open(name) as stream:
+                checked(stream, os.fstat(stream.fileno()).st_size, name)
         except StorageError:
             return False
+        return True
 
-    def _write(self, target: Path, data: bytes) -> None:
-        target.parent.mkdir(exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=self._incoming)
+    @contextmanager
+    def _incoming_file(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """A new file that is not an object yet; gone at the end, unless it has been moved to its name."""
+        with self._guarded():
+            descriptor, name = tempfile.mkstemp(dir=self._incoming)
+        temporary, stream = Path(name), os.fdopen(descriptor, "wb")
         try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).replace(target)
-        except BaseException:
+            yield stream, temporary
+        finally:
+            with suppress(OSError):  # a full disk may refuse what is left to write: it has been told
+                stream.close()
             with suppress(OSError):
-                Path(temporary).unlink()
-            raise
+                temporary.unlink()
+
+    def _settle(self, name: Digest, stream: BinaryIO, temporary: Path) -> None:
+        target = self._path(name)
+        with self._guarded():
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.close()
+            target.parent.mkdir(exist_ok=True)
+            temporary.replace(target)
+
+    def _sync(self, name: Digest) -> None:
+        # Also when it was here: whoever put it may not have come to this point yet.
+        with self._guarded():
+            sync_folder(self._path(name).parent)
+            sync_folder(self._objects)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -9,6 +9,8 @@ from blake3 import blake3
 
 from tclearn.encoding import Digest
 from tclearn.store.faults import check_size, missing
+from tclearn.store.interface import Readable
+from tclearn.store.streams import Passing
 
 
 class MemoryStore:
@@ -23,6 +25,10 @@ class MemoryStore:
         self._objects.setdefault(name, bytes(data))
         return name
 
+    def put_stream(self, stream: Readable, *, size_max: int, name: Digest | None = None) -> Digest:
+        """See ``Store.put_stream``; here the whole object is in memory all the same."""
+        return self.put(b"".join(Passing(stream, size_max, name)))
+
     def has(self, name: Digest) -> bool:
         """Whether the object is here."""
         return name in self._objects
@@ -33,9 +39,7 @@ class MemoryStore:
         Raises:
             StorageError: not here, or larger than ``size_max`` bytes.
         """
-        data = self._objects.get(name)
-        if data is None:
-            raise missing(name)
+        data = self._found(name)
         check_size(name, len(data), size_max)
         return data
 
@@ -45,7 +49,14 @@ class MemoryStore:
         Raises:
             StorageError: not here.
         """
+        return io.BytesIO(self._found(name))
+
+    def size(self, name: Digest) -> int:
+        """See ``Store.size``."""
+        return len(self._found(name))
+
+    def _found(self, name: Digest) -> bytes:
         data = self._objects.get(name)
         if data is None:
             raise missing(name)
-        return io.BytesIO(data)
+        return data

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
-from tests.store.vault.vaults import SEALED, noise, refusal
+from tests.store.vault.vaults import SEALED, backend_in, noise, refusal
 
 from tclearn.errors import Code
 from tclearn.store.vault import HeldKeys, Vault
@@ -53,6 +55,26 @@ def test_what_goes_in_comes_out(size: int, seed: int, steps: list[int]) -> None:
     assert b"".join(parts) == data
     (body,) = vault.backend.list("bodies")
     assert body.size == sealed_size(size) == size + TAG_BYTES * chunk_count(size)
+
+
+@given(size=SIZES, share=st.floats(0, 1), kind=st.sampled_from(["bucket", "folder"]))
+@settings(max_examples=40)
+def test_from_any_byte_on_and_nothing_before_its_chunk_is_opened(size: int, share: float, kind: str) -> None:
+    data, start = noise(size), round(share * size)
+    opened: list[int] = []
+    honest = ChunkCipher.open
+
+    def counting(self: ChunkCipher, number: int, sealed: bytes, *, last: bool) -> bytes | None:
+        opened.append(number)
+        return honest(self, number, sealed, last=last)
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ChunkCipher, "open", counting)
+        vault = Vault(backend_in(kind, Path(folder)), HeldKeys.new(), create=True)
+        name = vault.put_stream(io.BytesIO(data))
+        with vault.open(name, start) as stream:
+            assert stream.read() == data[start:]
+    assert opened == list(range(start // CHUNK_BYTES, chunk_count(size)))
 
 
 @pytest.mark.parametrize(("size", "count"), [(0, 1), (1, 1), (CHUNK_BYTES, 1), (CHUNK_BYTES + 1, 2)])

@@ -29,11 +29,11 @@ def flipped(data: bytes, at: int, bit: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
 
 
-def read_in_parts(vault: Vault, name: Digest) -> tuple[bytes, StorageError | None]:
+def read_in_parts(vault: Vault, name: Digest, start: int = 0) -> tuple[bytes, StorageError | None]:
     """What comes out of a stream before it refuses."""
     got = bytearray()
     try:
-        with vault.open(name) as stream:
+        with vault.opening(name, start=start) as stream:
             while part := stream.read(100_000):
                 got += part
     except StorageError as error:
@@ -195,6 +195,29 @@ def test_damage_is_healed_by_putting_again(tmp_path: Path, damaged: str) -> None
         assert vault.has(name) is (damaged == "body")
     assert vault.put(b"weights") == name
     assert vault.get(name, size_max=7) == b"weights"
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+@pytest.mark.parametrize("start", [0, 5, CHUNK_BYTES, 2 * CHUNK_BYTES + 7])
+def test_read_from_the_middle_on_no_changed_byte_comes_out(tmp_path: Path, start: int, cut: int) -> None:
+    vault, data = new_vault(tmp_path), noise(3 * CHUNK_BYTES + 9)
+    name = vault.put(data)
+    path = body_file(vault, name)
+    whole = path.read_bytes()
+    for chunk in range(4):
+        damaged = whole[: chunk * SEALED] if cut else flipped(whole, chunk * SEALED + 3, 1)
+        path.write_bytes(damaged)
+        if chunk < start // CHUNK_BYTES and not cut:  # it is not looked at, and nothing of it comes out
+            with vault.open(name, start) as stream:
+                assert stream.read() == data[start:]
+            continue
+        got, error = read_in_parts(vault, name, start)
+        assert error is not None
+        assert error.code is Code.OBJECT_CORRUPT
+        assert data[start:].startswith(got)
+        assert start + len(got) == max(start, chunk * CHUNK_BYTES)
+    path.write_bytes(whole + b"x")
+    assert read_in_parts(vault, name, start)[1] is not None
 
 
 def test_reading_on_after_a_refusal_is_refused_again(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ from tclearn.protocols.tclearn.proposing import over_budget
 from tclearn.protocols.tclearn.records import Candidate
 from tclearn.protocols.tclearn.sealing import to_endorse
 from tclearn.protocols.tclearn.state import State
+from tclearn.store.streams import hand_on
 
 _MODELS_KEPT: Final = 2 * STEPS_COMPARED + 2
 _GIVE_UP_PARTS: Final = 4
@@ -146,7 +147,7 @@ class Participant:
         if candidate is None:
             return None
         if not site.store.has(candidate.locator):
-            site.store.put(site.drafts.get(candidate.locator, size_max=PARAMETERS_BYTES_MAX))
+            hand_on(candidate.locator, site.drafts, site.store, size_max=PARAMETERS_BYTES_MAX)
         return calls.call(calls.Release(candidate.id))
 
     def _hide(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
@@ -341,7 +342,7 @@ class Participant:
             else:
                 data = site.store.get(locator, size_max=file_bytes_max(charter.model))
                 known = Parameters.from_bytes(data, layout=charter.model.layout)
-                if charter.vault is not None and known.to_bytes() != data:
+                if charter.vault is not None and not known.is_written_in(data):
                     # One model would have many names, and whoever has it under one would not be found under another.
                     raise ParametersError(
                         Code.PARAMETERS_FORMAT,

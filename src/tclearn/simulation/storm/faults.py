@@ -14,6 +14,7 @@ from tclearn.ledger import Call
 from tclearn.ledger.engines.follower import Page, Source
 from tclearn.simulation.storm.plan import Plan
 from tclearn.store import Store
+from tclearn.store.interface import Readable
 
 
 class Crashed(BaseException):
@@ -116,10 +117,22 @@ class FailingStore:
         self._fail()
         return name
 
+    def put_stream(self, stream: Readable, *, size_max: int, name: Digest | None = None) -> Digest:
+        """See ``Store.put_stream``."""
+        self._fail()
+        found = self.kept.put_stream(stream, size_max=size_max, name=name)
+        self._fail()
+        return found
+
     def has(self, name: Digest) -> bool:
         """See ``Store.has``."""
         self._fail()
         return self.kept.has(name)
+
+    def size(self, name: Digest) -> int:
+        """See ``Store.size``."""
+        self._fail()
+        return self.kept.size(name)
 
     def get(self, name: Digest, *, size_max: int) -> bytes:
         """See ``Store.get``."""

@@ -13,6 +13,7 @@ from tclearn.protocols.tclearn.accessing import check_handed_out
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.storm.sequencers import Sequencer
 from tclearn.store import Store
+from tclearn.store.interface import Readable
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,17 @@ class StormVault:
         """See ``Store.put``."""
         return self.kept.put(data)
 
+    def put_stream(self, stream: Readable, *, size_max: int, name: Digest | None = None) -> Digest:
+        """See ``Store.put_stream``."""
+        return self.kept.put_stream(stream, size_max=size_max, name=name)
+
     def has(self, name: Digest) -> bool:
         """See ``Store.has``."""
         return self.kept.has(name)
+
+    def size(self, name: Digest) -> int:
+        """See ``Store.size``."""
+        return self.kept.size(name)
 
     def get(self, name: Digest, *, size_max: int) -> bytes:
         """See ``Store.get``.
@@ -67,7 +76,7 @@ class StormVault:
         return data
 
     def open(self, name: Digest) -> BinaryIO:
-        """See ``Store.open``; nobody streams in a storm."""
+        """See ``Store.open``; in a storm nobody streams what was handed out."""
         raise NotImplementedError
 
 

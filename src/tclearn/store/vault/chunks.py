@@ -11,14 +11,15 @@ CRYPTO 2015, §6 (nOAE2 and STREAM).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final
 
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tclearn.encoding import Digest
-from tclearn.errors import Code, StorageError
+from tclearn.store.faults import other_bytes, too_long
+from tclearn.store.interface import Readable
 from tclearn.store.vault.secret import Secret
 
 CHUNK_BYTES: Final = 1 << 20
@@ -26,13 +27,6 @@ TAG_BYTES: Final = 16
 KEY_BYTES: Final = 32
 _DOMAIN: Final = b"tclearn-vault-chunk/1"
 _MORE, _LAST, _CONTENT = b"\x00", b"\x01", b"\x02"
-
-
-class Readable(Protocol):
-    """Anything that gives out its bytes in order; fewer than asked for, but none only at its end."""
-
-    def read(self, size: int, /) -> bytes:
-        """The next bytes, at most so many."""
 
 
 class ChunkCipher:
@@ -77,12 +71,14 @@ class Sealing:
         stream: read once, a chunk ahead.
         cipher: of the object.
         size_max: a longer stream is refused, in bytes.
+        name: what the plain bytes must come to; ``None``: anything.
     """
 
-    def __init__(self, stream: Readable, cipher: ChunkCipher, size_max: int) -> None:
+    def __init__(self, stream: Readable, cipher: ChunkCipher, size_max: int, name: Digest | None = None) -> None:
         self._stream = stream
         self._cipher = cipher
         self._size_max = size_max
+        self._name = name
         self._hash = blake3()
         self.size = 0
 
@@ -95,12 +91,15 @@ class Sealing:
         """The sealed chunks in order; at least one.
 
         Raises:
-            StorageError: the stream is longer than ``size_max``.
+            StorageError: the stream is longer than ``size_max``, or has other bytes than those of the name: in place of
+                the last chunk, so that no reader would take the others for an object.
         """
         number = 0
         chunk = self._take()
         while True:
             following = self._take() if len(chunk) == CHUNK_BYTES else b""
+            if not following and self._name is not None and self.digest != self._name:
+                raise other_bytes(self._name)
             yield self._cipher.seal(number, chunk, last=not following)
             if not following:
                 return
@@ -110,9 +109,7 @@ class Sealing:
         chunk = read_fully(self._stream, CHUNK_BYTES)
         self.size += len(chunk)
         if self.size > self._size_max:
-            raise StorageError(
-                Code.TOO_LARGE, "the stream is too long for an object", expected=f"at most {self._size_max} bytes"
-            )
+            raise too_long(self._size_max)
         self._hash.update(chunk)
         return chunk
 

@@ -19,9 +19,11 @@ from tclearn.encoding import Digest
 from tclearn.errors import Code, StorageError, UnreachableError, UsageError
 from tclearn.limits import VAULT_OBJECT_BYTES_MAX, VAULT_RECORD_BYTES_MAX
 from tclearn.store.faults import check_size, corrupt, missing
+from tclearn.store.interface import Readable
+from tclearn.store.streams import checked
 from tclearn.store.vault.backends import Backend
 from tclearn.store.vault.backends.interface import read_small
-from tclearn.store.vault.chunks import CHUNK_BYTES, ChunkCipher, Readable, Sealing, sealed_size
+from tclearn.store.vault.chunks import CHUNK_BYTES, ChunkCipher, Sealing, sealed_size
 from tclearn.store.vault.forms import (
     BODIES,
     HEADS,
@@ -86,14 +88,26 @@ class Vault:
             return name
         return self._added(io.BytesIO(data), VAULT_OBJECT_BYTES_MAX)
 
-    def put_stream(self, stream: Readable, *, size_max: int = VAULT_OBJECT_BYTES_MAX) -> Digest:
-        """Keep what a stream has, a few chunks at a time; otherwise as ``put``.
+    def put_stream(
+        self, stream: Readable, *, size_max: int = VAULT_OBJECT_BYTES_MAX, name: Digest | None = None
+    ) -> Digest:
+        """Keep what a stream has, sealed a few chunks at a time; nothing of it is written in the clear.
+
+        Args:
+            stream: read to its end, by any thread.
+            size_max: bytes that it may have.
+            name: what it must be; ``None``: anything.
 
         Raises:
-            StorageError: longer than ``size_max`` bytes, or as ``put``. Nothing is kept then, nor when the stream
-                itself raises something, which comes through.
+            StorageError: longer than ``size_max`` bytes, other bytes than those of the name, or as ``put``. Nothing is
+                kept then, nor when the stream itself raises something, which comes through.
         """
-        return self._added(stream, size_max)
+        if name is not None:
+            self._check_current()
+            if self._settled(name):
+                checked(stream, size_max, name)
+                return name
+        return self._added(stream, size_max, name)
 
     def has(self, name: Digest) -> bool:
         """Whether the object is here and complete; damage within its chunks shows in reading only.
@@ -118,13 +132,17 @@ class Vault:
         with self.opening(name, size_max) as stream:
             return stream.readall()
 
-    def open(self, name: Digest) -> BinaryIO:
+    def open(self, name: Digest, start: int = 0) -> BinaryIO:
         """The object as a binary stream that gives out authentic bytes only, and ends only when all of them were.
+
+        Args:
+            name: of the object.
+            start: the first byte that is wanted; what lies in chunks before it is not opened.
 
         Raises:
             StorageError: not here, damaged, or not readable; so does reading the stream.
         """
-        return io.BufferedReader(self.opening(name, VAULT_OBJECT_BYTES_MAX), CHUNK_BYTES)
+        return io.BufferedReader(self.opening(name, VAULT_OBJECT_BYTES_MAX, start), CHUNK_BYTES)
 
     # --- more than a store -------------------------------------------------------------------------------------------
 
@@ -237,10 +255,10 @@ class Vault:
                 remedy="open it, or choose another place",
             )
 
-    def _added(self, stream: Readable, size_max: int) -> Digest:
+    def _added(self, stream: Readable, size_max: int, wanted: Digest | None = None) -> Digest:
         self._check_current()
         key, body = new_key(), secrets.token_bytes(ID_BYTES)
-        sealing = Sealing(stream, self.envelope.cipher(key, body), size_max)
+        sealing = Sealing(stream, self.envelope.cipher(key, body), size_max, wanted)
         self.backend.write(body_path(body), sealing.pieces())
         name = sealing.digest
         if self._settled(name):
@@ -265,7 +283,7 @@ class Vault:
         self.backend.settle(head_path(self._label(name)))
         return True
 
-    def opening(self, name: Digest, size_max: int = VAULT_OBJECT_BYTES_MAX) -> Opening:
+    def opening(self, name: Digest, size_max: int = VAULT_OBJECT_BYTES_MAX, start: int = 0) -> Opening:
         """As ``open``, without a buffer.
 
         Raises:
@@ -277,7 +295,7 @@ class Vault:
             source = self.backend.open(body_path(head.body))
         except FileNotFoundError:
             raise corrupt(name, "has lost its chunks") from None
-        return Opening(source, cipher, content)
+        return Opening(source, cipher, content, start)
 
     def _head(self, name: Digest) -> tuple[Head, ChunkCipher, Content]:
         if len(name) != _DIGEST_BYTES:

@@ -151,6 +151,13 @@ class _Object:
         self._left -= len(found)
         return found
 
+    def seek(self, offset: int, /) -> None:
+        """Read on from this byte."""
+        offset = min(offset, self._reader.size)
+        with self._backend._guarded():
+            self._reader.seek(offset)
+        self._left = self._reader.size - offset
+
     def close(self) -> None:
         """Ask for nothing more."""
         self._reader.close()

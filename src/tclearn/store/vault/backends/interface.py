@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tclearn.errors import Code, StorageError
 
@@ -36,6 +36,18 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Read no further."""
+
+
+@runtime_checkable
+class SeekableSource(Source, Protocol):
+    """A file that can be read from the middle on."""
+
+    def seek(self, offset: int, /) -> object:
+        """Read on from this byte.
+
+        Raises:
+            StorageError: the backend fails.
+        """
 
 
 class Backend(Protocol):
