@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
-BENCHMARKS := ledger null_increment overhead merging vault service paillier
+BENCHMARKS := ledger null_increment overhead merging vault service transfer
 # Two at the most: the tests start processes and threads of their own.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1); [ "$$n" -lt 2 ] && echo 1 || echo 2)
 
@@ -47,7 +47,9 @@ bench: $(STAMP) ## every benchmark, beside its peer or bare primitive
 	@failed=; for name in $(BENCHMARKS); do file=benchmarks/$$name.py; \
 		echo "== $$file"; $(BIN)/python "$$file" --table || failed="$$failed $$file"; \
 	done; \
-	echo "== benchmarks/privacy.py --quick"; $(BIN)/python benchmarks/privacy.py --quick --table || failed="$$failed privacy"; \
+	for name in paillier privacy; do file=benchmarks/$$name.py; \
+		echo "== $$file --quick"; $(BIN)/python "$$file" --quick --table || failed="$$failed $$file"; \
+	done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 clean: ## remove all that make has made, .venv too

@@ -8,10 +8,11 @@ from typing import Final
 
 from tests.fuzz.harness import Target
 from tests.fuzz.mutators import cbor
-from tests.paillier.material import COALITION, dealing, encryptor, layout, seeded
+from tests.paillier.material import COALITION, dealing, encryptor, layout, primes, seeded
 
 from tclearn.encoding import decode
 from tclearn.paillier.decryption import decryption_shares
+from tclearn.paillier.experimental_root import RootDealing, RootKey, deal_roots, read_share, write_share
 from tclearn.paillier.keys import PublicKey, SecretShare
 from tclearn.paillier.messages import EncryptedBatch, ShareBatch
 from tclearn.paillier.packing import Layout
@@ -98,10 +99,42 @@ def _layout(data: bytes) -> object:
     return plan.slot_bits, plan.slots
 
 
+@cache
+def _roots() -> RootDealing:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return deal_roots(primes(), KEY, seeded("fuzz roots"), allow_experimental=True)
+
+
+def _root_key(data: bytes) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        key = RootKey.read(data, KEY, allow_experimental=True)
+    assert key.encode() == data
+    key.check_dealing()
+    return key.parties, key.threshold
+
+
+def _root_share(data: bytes) -> object:
+    key, shares = _roots().key, _roots().shares
+    share = read_share(data, key)
+    assert write_share(key, share) == data
+    assert share.value == shares[share.party - 1].value
+    return share.party
+
+
 TARGETS: Final = (
     Target("paillier-key", _key_samples, _key, cbor(), 60),
     Target("paillier-share", _share_samples, _share, cbor(), 100),
     Target("paillier-batch", _batch_samples, _batch, cbor(), 80),
     Target("paillier-shares", _shares_samples, _shares, cbor(), 100),
+    Target("paillier-root-key", lambda: [_roots().key.encode()], _root_key, cbor(), 60),
+    Target(
+        "paillier-root-share",
+        lambda: [write_share(_roots().key, each) for each in _roots().shares],
+        _root_share,
+        cbor(),
+        100,
+    ),
     Target("paillier-layout", _layout_samples, _layout, cbor(), 100),
 )

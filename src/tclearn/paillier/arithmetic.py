@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, cast
+from typing import ClassVar, Protocol, TypeVar, cast
 
 from tclearn.errors import Code, UsageError
 
@@ -42,42 +42,46 @@ def one_by_one(work: Callable[[_T], _R], items: Iterable[_T], /) -> Iterable[_R]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """The units modulo N² of Jacobi symbol 1 over N, without their signs: signed residues.
+class SignedResidues:
+    """The units modulo N of Jacobi symbol 1, without their signs.
 
-    When N is a product of safe primes (2p′ + 1)(2q′ + 1), the group is cyclic of order N·p′·q′. It has no small
+    When N is a product of safe primes (2p′ + 1)(2q′ + 1), the group is cyclic of order p′·q′. It has no small
     subgroups, so that a product with random weights of 128 bits proves every factor; and anybody can tell its elements
-    (``holds``), as nobody without the factors can tell squares. Of x and N² - x the smaller one is the element, so that
+    (``holds``), as nobody without the factors can tell squares. Of x and -x the smaller one is the element, so that
     each has one name. Source: Hofheinz and Kiltz, "The Group of Signed Quadratic Residues and Applications", CRYPTO
-    2009, there modulo N.
+    2009.
 
     Attributes:
         modulus: N.
+        ring: what is computed modulo.
     """
 
+    _degree: ClassVar[int] = 1
+
     modulus: int
-    square: int = field(init=False, repr=False, compare=False)
+    ring: int = field(init=False, repr=False, compare=False)
     half: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         modulus = big(self.modulus)
+        ring = modulus**self._degree
         object.__setattr__(self, "modulus", modulus)
-        object.__setattr__(self, "square", modulus * modulus)
-        object.__setattr__(self, "half", modulus * modulus >> 1)
+        object.__setattr__(self, "ring", ring)
+        object.__setattr__(self, "half", ring >> 1)
 
     @property
     def element_bytes(self) -> int:
         """Bytes of an element in messages."""
-        return 2 * (self.modulus.bit_length() + 7 >> 3)
+        return self._degree * (self.modulus.bit_length() + 7 >> 3)
 
     def holds(self, value: int) -> bool:
         """Whether an integer is an element."""
         return 0 < value <= self.half and bool(gmpy2.jacobi(value, self.modulus) == 1)
 
     def element(self, value: int) -> int:
-        """The element that a unit modulo N² stands for: the smaller of x and -x. The symbol is not looked at."""
-        value %= self.square
-        return value if value <= self.half else self.square - value
+        """The element that a unit stands for: the smaller of x and -x. The symbol is not looked at."""
+        value %= self.ring
+        return value if value <= self.half else self.ring - value
 
     def multiply(self, first: int, second: int) -> int:
         """The product of two elements."""
@@ -86,16 +90,12 @@ class Group:
     def power(self, base: int, exponent: int) -> int:
         """An element to a power, which may be negative, with other threads going on."""
         with gmpy2.context(allow_release_gil=True):
-            return self.element(gmpy2.powmod(base, exponent, self.square))
+            return self.element(gmpy2.powmod(base, exponent, self.ring))
 
     def powers(self, bases: Sequence[int], exponent: int) -> list[int]:
         """Elements to one power that is not negative, with other threads going on."""
         with gmpy2.context(allow_release_gil=True):
-            return [self.element(each) for each in gmpy2.powmod_base_list([*bases], big(exponent), self.square)]
-
-    def generator_power(self, exponent: int) -> int:
-        """(1 + N) to a power: 1 + exponent·N."""
-        return 1 + exponent % self.modulus * self.modulus
+            return [self.element(each) for each in gmpy2.powmod_base_list([*bases], big(exponent), self.ring)]
 
     def product(self, bases: Sequence[int], exponents: Sequence[int]) -> int:
         """The product of each base to its exponent, none of them negative.
@@ -112,24 +112,40 @@ class Group:
         total = big(1)
         with gmpy2.context(allow_release_gil=True):
             for at in reversed(range(0, bits, width)):
-                total = gmpy2.powmod(total, 1 << width, self.square)
-                total = total * self._digit(bases, exponents, at, width) % self.square
+                total = gmpy2.powmod(total, 1 << width, self.ring)
+                total = total * self._digit(bases, exponents, at, width) % self.ring
         return self.element(total)
 
     def _digit(self, bases: Sequence[int], exponents: Sequence[int], at: int, width: int) -> int:
         # Each base goes into the bucket of its digit; bucket d counts d times, by sums of sums from the top.
-        mask, square = (1 << width) - 1, self.square
+        mask, ring = (1 << width) - 1, self.ring
         buckets: list[int | None] = [None] * (1 << width)
         for base, exponent in zip(bases, exponents, strict=True):
             if digit := exponent >> at & mask:
                 held = buckets[digit]
-                buckets[digit] = base if held is None else held * base % square
+                buckets[digit] = base if held is None else held * base % ring
         running = total = big(1)
         for held in reversed(buckets[1:]):
             if held is not None:
-                running = running * held % square
-            total = total * running % square
+                running = running * held % ring
+            total = total * running % ring
         return total
+
+
+@dataclass(frozen=True, slots=True)
+class Group(SignedResidues):
+    """The same modulo N²: where ciphertexts are. When N is a product of safe primes, cyclic of order N·p′·q′."""
+
+    _degree: ClassVar[int] = 2
+
+    @property
+    def square(self) -> int:
+        """N²."""
+        return self.ring
+
+    def generator_power(self, exponent: int) -> int:
+        """(1 + N) to a power: 1 + exponent·N."""
+        return 1 + exponent % self.modulus * self.modulus
 
 
 class FixedBase:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 from tclearn.encoding import Digest, decode, digest
 from tclearn.errors import Code, MessageError, UsageError
@@ -21,6 +21,7 @@ from tclearn.limits import MEMBERS_MAX, PAILLIER_KEY_BYTES_MAX, PAILLIER_SHARE_B
 from tclearn.paillier.arithmetic import (
     Entropy,
     Group,
+    SignedResidues,
     big,
     from_bytes,
     hashed_residue,
@@ -64,6 +65,50 @@ class _ShareRecord(Record):
     share: bytes
 
 
+class SharedKey(Protocol):
+    """What decryption shares are made and proved under: a ``PublicKey``, or the key of another way to open."""
+
+    @property
+    def group(self) -> SignedResidues:
+        """Where shares are."""
+        ...
+
+    @property
+    def digest(self) -> Digest:
+        """Names the key, in every proof."""
+        ...
+
+    @property
+    def threshold(self) -> int:
+        """So many parties open."""
+        ...
+
+    @property
+    def parties(self) -> int:
+        """How many hold shares."""
+        ...
+
+    @property
+    def delta(self) -> int:
+        """Δ, the factorial of that."""
+        ...
+
+    @property
+    def share_bits(self) -> int:
+        """Bits of Δ times the largest share."""
+        ...
+
+    @property
+    def verification_base(self) -> int:
+        """v."""
+        ...
+
+    @property
+    def verification(self) -> tuple[int, ...]:
+        """v_i for each party 1, 2, …: v to Δ times its share."""
+        ...
+
+
 @dataclass(frozen=True)
 class PublicKey:
     """What everybody knows of a key.
@@ -79,7 +124,7 @@ class PublicKey:
     verification: tuple[int, ...] = field(repr=False)
 
     @classmethod
-    def read(cls, data: bytes, *, allow_toy: bool = False) -> PublicKey:
+    def read(cls, data: bytes, *, allow_toy: bool = False, warn: bool = True) -> PublicKey:
         """Read a key that ``encode`` has written.
 
         Whether its shares fit together is for ``check_dealing`` to say.
@@ -87,6 +132,7 @@ class PublicKey:
         Args:
             data: its bytes.
             allow_toy: take a key of 512 bits, with a ``ToyKeyWarning``.
+            warn: give that warning; not for who only replays what was done with the key.
 
         Raises:
             MessageError: not a key, of another size, with a small factor, or with elements that are none.
@@ -95,7 +141,7 @@ class PublicKey:
         bits = 8 * len(record.modulus)
         if record.format != _FORMAT or bits not in MODULUS_BITS or not record.modulus[0] & 0x80:
             raise _refused(f"a key {record.format[:40]!r} of {bits} bits", f"{_FORMAT} of {_sizes()} bits")
-        _check_toy(bits, allow_toy)
+        _check_toy(bits, allow_toy, warn)
         modulus = big(int.from_bytes(record.modulus, "big"))
         if modulus % 12 != 1 or math.gcd(int(modulus), _SMALL) != 1 or is_prime(modulus):
             raise _refused("a modulus that is no product of two safe primes", "one of an honest dealer")
@@ -178,26 +224,10 @@ class PublicKey:
         With N a product of safe primes it follows that any ``threshold`` parties whose shares verify open every
         ciphertext to its plaintext. That N is one, and that the dealer has forgotten its factors, does not follow.
 
-        The shares f(i), with f(0) = d, have Σ (-1)^(n-i) C(n, i) f(i) g(i) = 0 over i = 0 … n for every polynomial g of
-        degree at most n - threshold, and only then; here in the exponent of v, where v^d = 1 + N must hold, and for one
-        g with hashed coefficients. Source: the dual code, as in Cascudo and David, "SCRAPE", ACNS 2017.
-
         Raises:
             MessageError: it is not so.
         """
-        group, count = self.group, self.parties
-        stream = hashlib.shake_256(b"tclearn/paillier/dealing/1\0" + self.digest)
-        drawn = stream.digest(_WEIGHT_BYTES * (count - self.threshold + 1))
-        weights = list(from_bytes(drawn, _WEIGHT_BYTES))
-        bases = [group.generator_power(self.delta), *self.verification]
-        sides: tuple[tuple[list[int], list[int]], ...] = (([], []), ([], []))
-        for place, base in enumerate(bases):
-            value = sum(weight * place**power for power, weight in enumerate(weights))
-            chosen, exponents = sides[(count - place) % 2]
-            chosen.append(base)
-            exponents.append(math.comb(count, place) * value)
-        if group.product(*sides[0]) != group.product(*sides[1]):
-            raise _refused("verification keys that do not belong together", "the shares of one dealing")
+        check_polynomial(self, self.group.generator_power(self.delta))  # v^d = 1 + N, as v has the plaintext 1
 
     def _hidden(self, domain: str) -> int:
         group, root = self.group, hashed_residue(self.modulus, domain)
@@ -236,7 +266,7 @@ class SecretShare:
         """The share's bytes: secret, to be sealed by whoever keeps them."""
         return _ShareRecord(_SHARE_FORMAT, self.key, self.party, to_bytes([self.value], key.bits // 4)).encode()
 
-    def check(self, key: PublicKey) -> None:
+    def check(self, key: SharedKey) -> None:
         """Check that the share is the one behind the key's verification key.
 
         Raises:
@@ -290,13 +320,55 @@ def deal(primes: Sequence[int], parties: int, threshold: int, entropy: Entropy, 
             expected=f"2 to {MEMBERS_MAX} parties, of whom 2 to all open",
         )
     order = (first >> 1) * (second >> 1)  # m = p′q′, of the squares modulo N
-    polynomial = [order * inverse(order, modulus)]  # d: 0 modulo m, 1 modulo N
-    polynomial += [random_below(entropy, modulus * order) for _ in range(threshold - 1)]
-    values = [_evaluated(polynomial, party, modulus * order) for party in range(1, parties + 1)]
+    secret = order * inverse(order, modulus)  # d: 0 modulo m, 1 modulo N
+    values = split(secret, modulus * order, parties, threshold, entropy)
     base = PublicKey(modulus, threshold, ()).verification_base
     group, delta = Group(modulus), math.factorial(parties)
     key = PublicKey(modulus, threshold, tuple(group.power(base, delta * value) for value in values))
     return Dealing(key, tuple(SecretShare(party, key.digest, value) for party, value in enumerate(values, 1)))
+
+
+def check_polynomial(key: SharedKey, secret: int) -> None:
+    """Check that dealt shares lie on one polynomial, of degree threshold - 1, and the secret with them.
+
+    Shares f(i) have Σ (-1)^(n-i) C(n, i) f(i) g(i) = 0 over i = 0 … n for every polynomial g of degree at most
+    n - threshold, and only then; here in the exponent of v, and for one g with hashed coefficients. Source: the dual
+    code, as in Cascudo and David, "SCRAPE", ACNS 2017.
+
+    Args:
+        key: has the verification keys, v^(Δ f(i)).
+        secret: v^(Δ f(0)).
+
+    Raises:
+        MessageError: it is not so.
+    """
+    count = key.parties
+    stream = hashlib.shake_256(b"tclearn/paillier/dealing/1\0" + key.digest)
+    weights = list(from_bytes(stream.digest(_WEIGHT_BYTES * (count - key.threshold + 1)), _WEIGHT_BYTES))
+    sides: tuple[tuple[list[int], list[int]], ...] = (([], []), ([], []))
+    for place, base in enumerate((secret, *key.verification)):
+        value = sum(weight * place**power for power, weight in enumerate(weights))
+        bases, exponents = sides[(count - place) % 2]
+        bases.append(base)
+        exponents.append(math.comb(count, place) * value)
+    if key.group.product(*sides[0]) != key.group.product(*sides[1]):
+        raise _refused("verification keys that do not belong together", "the shares of one dealing")
+
+
+def split(secret: int, order: int, parties: int, threshold: int, entropy: Entropy) -> list[int]:
+    """Shares f(1), f(2), … of f(0) = secret, where f is of degree threshold - 1 and uniform otherwise.
+
+    Source: Shamir, "How to Share a Secret", CACM 1979.
+
+    Args:
+        secret: what any ``threshold`` shares give.
+        order: everything is modulo this; it has no factor up to the number of parties.
+        parties: how many shares.
+        threshold: at most as many.
+        entropy: of the polynomial.
+    """
+    polynomial = [secret, *(random_below(entropy, order) for _ in range(threshold - 1))]
+    return [_evaluated(polynomial, party, order) for party in range(1, parties + 1)]
 
 
 def _evaluated(polynomial: Sequence[int], at: int, modulus: int) -> int:
@@ -306,16 +378,17 @@ def _evaluated(polynomial: Sequence[int], at: int, modulus: int) -> int:
     return result
 
 
-def _check_toy(bits: int, allow_toy: bool) -> None:
+def _check_toy(bits: int, allow_toy: bool, warn: bool = True) -> None:
     if bits > TOY_BITS:
         return
     if not allow_toy:
         raise _refused(f"a toy key of {bits} bits", f"at least {FAST_BITS} bits; toy keys where they are asked for")
-    warnings.warn(
-        f"a toy key of {bits} bits: whoever wants to reads everything that is encrypted under it",
-        ToyKeyWarning,
-        stacklevel=3,
-    )
+    if warn:
+        warnings.warn(
+            f"a toy key of {bits} bits: whoever wants to reads everything that is encrypted under it",
+            ToyKeyWarning,
+            stacklevel=3,
+        )
 
 
 def _sizes() -> str:

@@ -14,7 +14,7 @@ from tclearn.encoding import Digest, decode
 from tclearn.errors import Code, MessageError
 from tclearn.limits import PAILLIER_BATCH_BYTES_MAX
 from tclearn.paillier.arithmetic import Run, big, from_bytes, one_by_one, to_bytes
-from tclearn.paillier.keys import PublicKey
+from tclearn.paillier.keys import PublicKey, SharedKey
 from tclearn.paillier.packing import Layout
 from tclearn.paillier.proof_decryption import ShareProof, verify_shares
 from tclearn.paillier.proof_decryption import response_bits as share_response_bits
@@ -123,7 +123,7 @@ class ShareBatch(Record):
     response: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, key: PublicKey, context: Context, shares: Sequence[int], proof: ShareProof) -> ShareBatch:
+    def of(cls, key: SharedKey, context: Context, shares: Sequence[int], proof: ShareProof) -> ShareBatch:
         """The message for a batch."""
         response = to_bytes([proof.response], _size(share_response_bits(key)))
         packed = to_bytes(shares, key.group.element_bytes)
@@ -140,7 +140,7 @@ class ShareBatch(Record):
         _check_format(batch.format, _SHARES)
         return batch
 
-    def verify(self, key: PublicKey, context: Context, ciphertexts: Sequence[int]) -> tuple[int, ...]:
+    def verify(self, key: SharedKey, context: Context, ciphertexts: Sequence[int]) -> tuple[int, ...]:
         """Verify the batch.
 
         Args:
@@ -193,7 +193,7 @@ def blame_encrypted(
 
 
 def blame_shares(
-    key: PublicKey, batches: Sequence[tuple[Context, Sequence[int], ShareBatch]], *, run: Run = one_by_one
+    key: SharedKey, batches: Sequence[tuple[Context, Sequence[int], ShareBatch]], *, run: Run = one_by_one
 ) -> list[ProofError]:
     """Verify many parties' shares.
 
@@ -239,7 +239,7 @@ def _check_format(found: str, expected: str) -> None:
         raise MessageError(Code.ENCODING, f"a message {found[:40]!r}", expected=expected)
 
 
-def _check_place(digest: Digest, place: Context, key: PublicKey, context: Context) -> None:
+def _check_place(digest: Digest, place: Context, key: SharedKey, context: Context) -> None:
     if digest != key.digest:
         raise ProofError(context, f"is under the key {digest.hex()[:16]}…", expected=f"{key.digest.hex()[:16]}…")
     if place != context:

@@ -17,7 +17,7 @@ from tclearn.encoding import Digest, digest
 from tclearn.errors import Code, MessageError
 from tclearn.limits import PAILLIER_BATCH_MAX
 from tclearn.paillier.arithmetic import Entropy, from_bytes, random_bits, to_bytes
-from tclearn.paillier.keys import PublicKey, SecretShare
+from tclearn.paillier.keys import SecretShare, SharedKey
 from tclearn.paillier.masks import CHALLENGE_BITS, CHALLENGE_BYTES, HIDING_BITS, hides
 from tclearn.paillier.statements import Context, ProofError
 
@@ -35,13 +35,13 @@ class ShareProof:
     response: int = field(repr=False)
 
 
-def response_bits(key: PublicKey) -> int:
+def response_bits(key: SharedKey) -> int:
     """A response is below two to this."""
     return key.share_bits + CHALLENGE_BITS + HIDING_BITS
 
 
 def prove_shares(
-    key: PublicKey,
+    key: SharedKey,
     share: SecretShare,
     context: Context,
     ciphertexts: Sequence[int],
@@ -78,7 +78,7 @@ def prove_shares(
 
 
 def verify_shares(
-    key: PublicKey, context: Context, ciphertexts: Sequence[int], shares: Sequence[int], proof: ShareProof
+    key: SharedKey, context: Context, ciphertexts: Sequence[int], shares: Sequence[int], proof: ShareProof
 ) -> None:
     """Verify a batch.
 
@@ -106,13 +106,13 @@ def verify_shares(
         raise ProofError(context, "has a proof that does not hold", expected="shares by the key's dealt exponent")
 
 
-def _products(key: PublicKey, seed: Digest, ciphertexts: Sequence[int], shares: Sequence[int]) -> tuple[int, int]:
+def _products(key: SharedKey, seed: Digest, ciphertexts: Sequence[int], shares: Sequence[int]) -> tuple[int, int]:
     stream = hashlib.shake_256(seed).digest(CHALLENGE_BYTES * len(shares))
     weights = list(from_bytes(stream, CHALLENGE_BYTES))
     return key.group.power(key.group.product(ciphertexts, weights), 2), key.group.product(shares, weights)
 
 
-def _seed(key: PublicKey, context: Context, ciphertexts: Sequence[int], shares: Sequence[int]) -> Digest:
+def _seed(key: SharedKey, context: Context, ciphertexts: Sequence[int], shares: Sequence[int]) -> Digest:
     size = key.group.element_bytes
     return digest(
         "tclearn/paillier/shares/1",
@@ -123,6 +123,6 @@ def _seed(key: PublicKey, context: Context, ciphertexts: Sequence[int], shares: 
     )
 
 
-def _challenge(key: PublicKey, seed: Digest, bases: Sequence[int], shown: Sequence[int]) -> bytes:
+def _challenge(key: SharedKey, seed: Digest, bases: Sequence[int], shown: Sequence[int]) -> bytes:
     size = key.group.element_bytes
     return digest("tclearn/paillier/shares/challenge/1", seed, to_bytes([*bases, *shown], size))[:CHALLENGE_BYTES]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tclearn.encoding import Digest
 from tclearn.errors import Code, VerificationError
-from tclearn.paillier.keys import PublicKey
+from tclearn.paillier.keys import SharedKey
 from tclearn.records import Record
 
 
@@ -26,7 +26,7 @@ class Context(Record):
     party: int
     batch: int
 
-    def check(self, key: PublicKey) -> None:
+    def check(self, key: SharedKey) -> None:
         """Check that the party is one of the key's.
 
         Raises:
