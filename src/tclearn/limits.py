@@ -84,6 +84,10 @@ HANDSHAKE_SECONDS_MAX: Final = 10
 REQUEST_HEAD_BYTES_MAX: Final = 16 << 10
 HEAD_SECONDS_MAX: Final = 10
 BODY_QUIET_SECONDS_MAX: Final = 30
+UPLOADS_AT_ONCE_MAX: Final = 86
+"""One more than there may be liars among the most members: all of them together keep nobody from sending."""
+UPLOAD_GRACE_SECONDS: Final = 60
+UPLOAD_BYTES_PER_SECOND_MIN: Final = 16 << 10
 STALLED_SECONDS_MAX: Final = 60
 PARTING_SECONDS_MAX: Final = 2
 DEEPCHAIN_BATCH: Final = 128

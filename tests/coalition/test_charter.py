@@ -73,7 +73,8 @@ def test_the_decimal_context_of_the_caller_does_not_matter() -> None:
     [
         ({"name": "two words"}, "[coalition] name is 'two words'", "letters, digits"),
         ({"name": 3}, "[coalition] name is 3", "letters, digits"),
-        ({"protocol": "deepchain"}, "[coalition] protocol 'deepchain' is not in this version", "tclearn"),
+        ({"protocol": "deepchain"}, "[coalition] protocol 'deepchain' is not for charter files", "tclearn"),
+        ({"protocol": "seccl"}, "[coalition] protocol 'seccl' is not in this version", "tclearn"),
         ({"protocol": "tclern"}, "[coalition] protocol is 'tclern'", "did you mean 'tclearn'?"),
         ({"level": "C"}, "[coalition] level 'C' is not in this version", "expected A or B"),
         ({"level": "D"}, "[coalition] level is 'D'", "expected A or B"),

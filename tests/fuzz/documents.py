@@ -33,7 +33,7 @@ from tclearn.learning.hidden import read_part, write_part
 from tclearn.learning.parameters import Parameters
 from tclearn.learning.records import Records
 from tclearn.ledger.replica import Replica
-from tclearn.protocols import contract_for
+from tclearn.protocols import terms_of
 from tclearn.records import is_member_name
 
 # --- charters --------------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def _charter_cbor(data: bytes) -> object:
     charter = ResolvedCharter.from_bytes(data)
     assert charter.encode() == data
     charter.model.keyword_arguments()
-    contract = contract_for(charter)
+    contract = terms_of(data).contract
     state = contract.view(Replica(contract, charter.digest).state())
     for member in charter.members:
         contract.duties(state, member.id, 0)

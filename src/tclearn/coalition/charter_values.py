@@ -131,6 +131,17 @@ def _free(table: str, key: str, value: Any, faults: Faults, low: int = 0) -> Any
     return number(free_quantity(f"{table}{key}", scale=scale, low=low))(value, faults)
 
 
+def _protocol(value: Any, faults: Faults) -> Any:
+    if value == words.DEEPCHAIN:
+        faults.add(
+            "[coalition] protocol 'deepchain' is not for charter files",
+            " or ".join(words.PROTOCOLS),
+            "in this version `tclearn demo --protocol deepchain` and Python found such coalitions",
+        )
+        return value
+    return choice("[coalition] protocol", words.PROTOCOLS, words.LATER_PROTOCOLS)(value, faults)
+
+
 def _rule_argument(key: str, value: Any, faults: Faults) -> Any:
     return _free("[acceptance] arguments.", key, value, faults)
 
@@ -153,7 +164,7 @@ def _hyperparameter(key: str, value: Any, faults: Faults) -> Any:
 
 _READERS: Final[Mapping[str, Reader]] = {
     "name": name("[coalition] name", words.COALITION_NAME, words.NAME_EXPECTED),
-    "protocol": choice("[coalition] protocol", words.PROTOCOLS, words.LATER_PROTOCOLS),
+    "protocol": _protocol,
     "level": choice("[coalition] level", words.LEVELS, words.LATER_LEVELS),
     "members": names("[coalition] members", "enrolment files (.pem)", MEMBERS_MIN, MEMBERS_MAX),
     "model": _model,

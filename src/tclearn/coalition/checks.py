@@ -27,7 +27,7 @@ from tclearn.limits import MEMBERS_MAX, MEMBERS_MIN, PARAMETERS_BYTES_MAX, PARAM
 _RANK_MAX: Final = 16
 _OPTIONS_MAX: Final = 256
 _GLOBAL_N: Final = quantities.Quantity("[task] global_test_set", 1, 1 << 40, of="records")
-_AT_LEAST_ONE: Final = ("epochs", "batch_size")
+_AT_LEAST_ONE: Final = ("epochs", "steps", "batch_size")
 
 
 def check_members(members: Sequence[MemberRecord], log_key: bytes, faults: Faults) -> None:

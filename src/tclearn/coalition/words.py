@@ -7,7 +7,8 @@ from typing import Final
 
 PROTOCOLS: Final = ("tclearn",)
 LEVELS: Final = ("A", "B")
-LATER_PROTOCOLS: Final = ("deepchain", "seccl", "blockfedml")
+DEEPCHAIN: Final = "deepchain"
+LATER_PROTOCOLS: Final = ("seccl", "blockfedml")
 LATER_LEVELS: Final = ("C",)
 METRICS: Final = ("accuracy", "macro_f1", "auc", "dice")
 LOCAL_RESULTS: Final = ("counts", "vote")

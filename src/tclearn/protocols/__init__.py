@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.encoding import decode
+from tclearn.errors import Code, MessageError
 from tclearn.extensions import load
-from tclearn.identity import PublicKey
-from tclearn.ledger import Contract
 from tclearn.ledger.verify import Terms
+from tclearn.limits import CHARTER_BYTES_MAX
 
 
-def contract_for(charter: ResolvedCharter) -> Contract[Any]:
-    """The contract that a charter asks for.
+def protocol_of(charter: bytes) -> str:
+    """The protocol that a charter names: charters of all protocols have it under the same key.
 
     Raises:
-        CharterError: the protocol or the acceptance rule that it names is not installed here.
+        MessageError: the bytes are no charter's.
     """
-    contract: Contract[Any] = load("tclearn.protocols", charter.protocol)(charter)
-    return contract
+    value = decode(charter, size_max=CHARTER_BYTES_MAX)
+    protocol = value.get("protocol") if isinstance(value, dict) else None
+    if not isinstance(protocol, str):
+        raise MessageError(Code.ENCODING, "these bytes are no charter", expected="a map that names its protocol")
+    return protocol
 
 
 def terms_of(charter: bytes) -> Terms[Any]:
@@ -28,5 +31,5 @@ def terms_of(charter: bytes) -> Terms[Any]:
         MessageError: they are not a charter's.
         CharterError: the charter, or what it names, is not usable here.
     """
-    resolved = ResolvedCharter.from_bytes(charter)
-    return Terms(contract_for(resolved), PublicKey(resolved.log_key))
+    terms: Terms[Any] = load("tclearn.protocols", protocol_of(charter))(charter)
+    return terms

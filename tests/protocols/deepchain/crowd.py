@@ -100,7 +100,7 @@ class Crowd:
             calls.Update(now, attempt, some, some, links[used + choose.randrange(2)]),
             calls.Check(now, attempt, choose.randrange(3)),
             calls.Append(block, head),
-            calls.Take(now),
+            calls.Take(now, choose.randrange(3)),
             calls.Share(now, some, some),
             calls.Report(now, choose.choice([empty, (party,)]), choose.choice([None, some, digest("agreed")])),
             calls.Accuse(now, party, choose.randrange(2), (number(1),), b"", ()),

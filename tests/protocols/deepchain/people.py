@@ -72,6 +72,10 @@ def check_wrongly(world: World, duty: Duty) -> Record | None:
     return replace(said, right=1 - said.right)
 
 
+def deny_the_sum(world: World, duty: Duty) -> Record | None:
+    return calls.Take(world.iteration.number, 0)
+
+
 def wrong_shares(world: World, duty: Duty) -> Record | None:
     (items, proof), *rest = world.shares(duty.member)
     root = world.put([([number(9), *items[1:]], proof), *rest])
@@ -94,7 +98,7 @@ LIES: Mapping[str, tuple[Lie, ...]] = {
     "update": (silent, wrong_sum, sum_of_its_own),
     "check": (silent, check_wrongly),
     "append": (silent,),
-    "take": (silent,),
+    "take": (silent, deny_the_sum),
     "share": (silent, wrong_shares, withheld_shares),
     "report": (silent, wrong_report),
     "timeout": (silent,),

@@ -284,7 +284,7 @@ def test_a_gradient_of_an_earlier_iteration_or_of_another_party_convicts_who_sho
 
 def test_fraud_proofs_fit_into_a_transaction_at_the_standard_size():
     """A key of 3072 bits, the largest batch message that is read as a proof, sums of 256 parties."""
-    key = KeyTerms(digest("key"), digest("packing"), 86, 768, 768, 1 << 24, (1,) * 256)
+    key = KeyTerms(b"key", 24, 16, 1, 86, 768, 768, 1 << 24, (1,) * 256)
     path = tuple(Digest(bytes(32)) for _ in range((key.batches - 1).bit_length()))
     items = tuple(bytes(768) for _ in range(128))
     proof = bytes(PAILLIER_BATCH_BYTES_MAX)

@@ -39,7 +39,7 @@ def conceivable(world: World, member: MemberId) -> dict[str, Record]:
         "update": calls.Update(now, attempt, root, file, link),
         "check": calls.Check(now, attempt, 1),
         "append": calls.Append(block, world.cosign(member)),
-        "take": calls.Take(now),
+        "take": calls.Take(now, 1),
         "share": calls.Share(now, root, file),
         "report": calls.Report(now, ()),
         "timeout": calls.Timeout(deadline.subject if deadline else digest("x")),

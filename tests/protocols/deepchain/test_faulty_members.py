@@ -90,7 +90,7 @@ class Greedy(a.Faulty):
         made = calls.Contribute.from_value(call.arguments)
         judge, terms = self.role.rules.judge, self.role.rules.terms
         assert isinstance(judge, PaillierJudge) and self.role.encryptor is not None
-        plaintexts = judge.layout.pack([0] * self.role.learning.values)
+        plaintexts = judge.layout.pack([0] * self.role.rules.terms.values)
         plaintexts[0] += 1 << 22 + judge.layout.slot_bits  # in the second slot
         place = Context(terms.digest, made.iteration, terms.number(site.member), 0)
         both = self.role.encryptor.encrypt(plaintexts, os.urandom)

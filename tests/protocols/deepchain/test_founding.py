@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.protocols.deepchain.people import People
-from tests.protocols.deepchain.world import TIMES, World, declaration, least_fine, names, signer, terms
+from tests.protocols.deepchain.world import MODEL, TIMES, World, declaration, least_fine, names, signer, terms
 
 from tclearn.coalition.accounts import COINS_MAX
 from tclearn.coalition.fines import smallest_fine
+from tclearn.coalition.terms import TensorRecord
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.errors import CharterError, MessageError
 from tclearn.limits import DEEPCHAIN_ASSETS_PER_MEMBER_MAX
@@ -91,6 +92,15 @@ def test_fines_below_the_bound_of_theorem_1_are_refused_and_at_it_taken():
     ("changes", "says"),
     [
         ({"format": 2}, "format 1"),
+        ({"name": "a name"}, "name is"),
+        ({"protocol": "tclearn"}, "protocol"),
+        ({"contracts": ("deepchain/2",)}, "deepchain/1"),
+        ({"trainer": "Mine!"}, "trainer is"),
+        ({"hyperparameters": {"epochs": 0}}, "epochs"),
+        ({"model": replace(MODEL, layout=(TensorRecord("w", "I64", (2,)),))}, "is I64"),
+        ({"task": replace(terms().task, metric="beauty")}, "metric"),
+        ({"key": replace(terms().key, key=b"")}, "bytes of the key: 0"),
+        ({"key": replace(terms().key, clip=0)}, "clip is 0"),
         ({"minimum": 2}, "minimum is 2"),
         ({"minimum": 4}, "minimum is 4"),
         ({"iterations": 0}, "iterations is 0"),
@@ -100,8 +110,11 @@ def test_fines_below_the_bound_of_theorem_1_are_refused_and_at_it_taken():
         ({"parties": names("p", 4)[::-1]}, "not ascending"),
         ({"parties": names("p", 3)}, "p03 is neither party nor worker"),
         ({"members": terms().members[::-1]}, "ascending"),
-        ({"members": (*terms().members[:-1], replace(terms().members[0], id=MemberId("w03")))}, "that are shared"),
-        ({"log_key": terms().members[0].key}, "keys that are shared"),
+        (
+            {"members": (*terms().members[:-1], replace(terms().members[0], id=MemberId("w03")))},
+            "shared by p00 and w03",
+        ),
+        ({"log_key": terms().members[0].key}, "shared by p00 and the log"),
         ({"log_key": bytes(32)}, "the key of the log"),
         ({"key": replace(terms().key, threshold=1)}, "threshold is 1"),
         ({"key": replace(terms().key, threshold=4)}, "threshold is 4"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 from tests.protocols.deepchain import people as p
-from tests.protocols.deepchain.people import LIES, People
+from tests.protocols.deepchain.people import LIES, Lie, People
 from tests.protocols.deepchain.world import START, TIMES, World, chain_links, terms
 
 from tclearn.coalition.sortition import leader
@@ -22,6 +23,7 @@ from tclearn.protocols.deepchain.records import (
     EMPTY,
     GRADIENTS,
     SUMS,
+    VOID,
     WAITING,
     WORK,
     Links,
@@ -44,9 +46,9 @@ from tclearn.records import Record
 T = TypeVar("T")
 
 
-def at(phase: str, **changes: object) -> World:
-    """Honest members, until a phase of the first iteration has just begun."""
-    return People(World(terms(**changes))).until(phase)  # type: ignore[arg-type]
+def at(phase: str, lies: Mapping[str, Mapping[str, tuple[Lie, ...]]] | None = None, **changes: object) -> World:
+    """Honest members, unless they lie, until a phase of the first iteration has just begun."""
+    return People(World(terms(**changes)), lies or {}).until(phase)  # type: ignore[arg-type]
 
 
 def the(value: T | None) -> T:
@@ -166,6 +168,7 @@ DEVIATIONS = [
     ("t1", "contribute", p.withheld_gradient, "p01", GRADIENTS),
     ("t2", "verify", p.silent, "w01", WORK),
     ("t3", "attach", p.silent, "p01", GRADIENTS),
+    ("t4", "take", p.silent, "p01", DECRYPTION),
     ("t5", "share", p.silent, "p01", DECRYPTION),
     ("t5", "share", p.wrong_shares, "p01", DECRYPTION),
     ("t5", "share", p.withheld_shares, "p01", DECRYPTION),
@@ -243,10 +246,74 @@ def test_late_signatures_and_those_of_others_are_kept_for_the_head_and_cost_nobo
     assert late in world.iteration.signed
 
 
-def test_a_party_that_does_not_fetch_the_sum_pays_nothing():
-    world = World(terms(iterations=1))
-    People(world, {"p01": {"take": (p.silent,)}}).run()
-    assert world.now == START + TIMES.t4 and world.coins("p01") == world.coins("p00")
+def test_a_party_that_does_not_say_whether_it_has_the_sum_pays_once_and_the_others_open_it():
+    world = at(DOWNLOADING, iterations=1)
+    for party in world.terms.parties[1:]:
+        world.say(party, calls.Take(1, 1))
+    pass_deadline(world)
+    assert world.iteration.phase == DECRYPTING and world.iteration.openers == world.terms.parties[1:]
+    assert world.state.accounts.locked["p00"].keys() == {GRADIENTS}, "it has paid at T_t4"
+    assert world.refused("p00", calls.Share(1, digest("root"), digest("file"))) == Refusal.NOT_ASKED
+    world.say("p00", calls.Stake(1))  # for the next iteration; T_t5 and T_t6 are not its business any more
+    for party in world.terms.parties[1:]:
+        world.say(party, the(world.honest(next(d for d in world.duties(party) if d.kind == "share"))))
+    assert world.iteration.phase == RETURNING, "nobody waits for it"
+    assert world.refused("p00", calls.Report(1, ())) == Refusal.NOT_ASKED
+    People(world).run()
+    assert world.state.group.status == COMPLETE and losses(world, "p00") == 1
+    assert world.state.result(1).paid["p00"] == MONEY.party_reward // 7, "for its gradient, which is in the sum"
+
+
+def withheld_sum(world: World, duty: Duty) -> Record | None:
+    """A sum that only the workers are shown: they vote as if it were in the store."""
+    return replace(the(world.honest(duty)), root=digest("only some have it"))  # type: ignore[type-var]
+
+
+def believe(world: World, duty: Duty) -> Record | None:
+    return calls.Check(world.iteration.number, world.iteration.attempt, 1)
+
+
+def test_a_sum_that_a_quorum_of_the_parties_cannot_fetch_costs_its_leader_and_no_party():
+    blind: dict[str, tuple[Lie, ...]] = {"update": (withheld_sum,), "check": (believe,)}
+    world = at(DOWNLOADING, dict.fromkeys(terms().workers, blind), iterations=1)
+    leading = the(world.iteration.leader)
+    for party in ("p00", "p01", "p02"):
+        (duty,) = (d for d in world.duties(MemberId(party)) if d.kind == "take")
+        said = the(world.honest(duty))
+        assert said == calls.Take(1, 0)
+        world.say(party, said)
+    assert world.iteration.number == 1, "the fourth is still waited for"
+    pass_deadline(world)
+    blocks = [world.state.block(number) for number in range(world.state.group.blocks)]
+    assert [block.kind for block in blocks] == [SUMS, VOID]
+    assert blocks[1].reason == "parties do not have the sum of block 0" and blocks[1].leader == leading
+    assert {m for m in world.members if losses(world, m)} == {leading, "p03"}, "and who said nothing at all"
+    assert world.state.accounts.locked["p03"].keys() == {GRADIENTS}
+    assert (world.state.group.voids, world.state.accounts.fault()) == (1, None)
+
+
+def test_who_says_that_the_sum_is_not_to_be_had_pays_nothing_for_it_and_still_owes_its_shares():
+    base = terms(iterations=1, money=replace(MONEY, party_reward=0, worker_reward=0))
+    world = World(base)
+    People(world, {"p01": {"take": (p.deny_the_sum,)}}).run()
+    assert world.state.group.status == COMPLETE and all(world.coins(m) == 10_000 for m in world.members)
+    world = World(base)
+    People(world, {"p01": {"take": (p.deny_the_sum,), "share": (p.silent,)}}).run()
+    assert {m for m in world.members if world.coins(m) < 10_000} == {"p01"}
+    assert world.coins("p01") == 10_000 - MONEY.decryption_deposit
+
+
+@pytest.mark.parametrize("words", [(1, 1, 0, 0), (1, 1, 0, None), (1, 1, None, None)])
+def test_without_a_quorum_that_has_the_sum_nobody_is_asked_for_shares_and_only_the_silent_pay(words):
+    world = at(DOWNLOADING, voids=1)
+    for party, right in zip(world.terms.parties, words, strict=True):
+        if right is not None:
+            world.say(party, calls.Take(1, right))
+    if None in words:
+        pass_deadline(world)
+    assert world.state.group.status == DISSOLVED
+    silent = {p for p, right in zip(world.terms.parties, words, strict=True) if right is None}
+    assert {m for m in world.members if losses(world, m)} == silent
 
 
 def test_several_who_deviate_each_pay_the_whole_fine():
@@ -359,6 +426,15 @@ def test_only_failures_in_a_row_dissolve_the_group():
     assert (world.state.group.status, world.state.group.iterations) == (COMPLETE, 4)
 
 
+def test_a_liar_and_one_that_is_away_are_more_than_f_and_use_up_all_failures_at_once():
+    """A limit: failed iterations follow each other without a pause, as long as enough deposits are locked."""
+    world = World(terms(voids=5))
+    lies = {"w03": {"check": (p.check_wrongly,), "update": (p.wrong_sum,)}}
+    People(world, lies, asleep={"w00"}, watchful=False).run()
+    assert (world.state.group.status, world.state.group.iterations) == (DISSOLVED, 5)
+    assert world.now == START + TIMES.patience_ms, "it is waited for at the founding, and then for nobody"
+
+
 def test_without_enough_deposits_the_group_waits_and_then_ends_with_everything_given_back():
     world = World(terms())
     people = People(world, {who: {"contribute": (p.silent,), "stake": (p.silent,)} for who in ("p00", "p01")})
@@ -397,7 +473,7 @@ def test_after_its_deadline_nothing_is_taken_any_more_and_a_millisecond_before_i
     member, duty = asked[0]
     said = people.decide(duty)
     assert said is not None
-    assert duty.due_ms == (None if duty.kind == "take" else deadline.due_ms)
+    assert duty.due_ms == deadline.due_ms
     world.now = deadline.due_ms
     assert world.refused(member, said) == Refusal.TOO_LATE
     assert world.duties(member)[0].kind == "timeout"
@@ -464,11 +540,14 @@ def test_calls_of_another_iteration_phase_attempt_or_member_are_refused_by_code(
     for size in (world.iteration.sum.entry, world.iteration.sum.entry + 2):
         another = replace(head, size=size)
         assert world.refused("p00", calls.Append(world.iteration.block.hash, another)) == Refusal.WRONG_HEAD
+    world = at(DOWNLOADING)
+    assert world.refused("p00", calls.Take(1, 2)) == Refusal.BAD_ARGUMENT
+    assert world.refused("w00", calls.Take(1, 1)) == Refusal.NOT_ASKED
     world = at(RETURNING)
     assert world.refused("p00", calls.Report(1, (MemberId("w00"),))) == Refusal.BAD_ARGUMENT
     done = World()
     People(done).run()
-    assert done.refused("p00", calls.Take(3)) == Refusal.WRONG_ITERATION
+    assert done.refused("p00", calls.Take(3, 1)) == Refusal.WRONG_ITERATION
 
 
 def test_every_lie_of_every_duty_leaves_the_others_whole():

@@ -10,8 +10,9 @@ import pytest
 from tests.paillier.material import dealing, layout, seeded
 from tests.protocols.deepchain import people as p
 from tests.protocols.deepchain.people import People
-from tests.protocols.deepchain.world import Batches, World, terms
+from tests.protocols.deepchain.world import MODEL, Batches, World, terms
 
+from tclearn.coalition.terms import TensorRecord
 from tclearn.encoding import MemberId, digest
 from tclearn.errors import CharterError
 from tclearn.paillier.arithmetic import from_bytes, to_bytes
@@ -22,7 +23,7 @@ from tclearn.paillier.proof_decryption import prove_shares
 from tclearn.paillier.proof_encryption import prove_encryption
 from tclearn.paillier.statements import Context
 from tclearn.protocols.deepchain import DeepChain, DeepChainTerms, KeyTerms, Place, calls
-from tclearn.protocols.deepchain.paillier_judge import PaillierJudge, packing_digest
+from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
 from tclearn.protocols.deepchain.records import COMPLETE
 from tclearn.protocols.deepchain.times import DOWNLOADING, RETURNING, UPLOADING, VERIFYING
 
@@ -35,8 +36,9 @@ STEPS = {f"p{i:02d}": [(i + 1) * (place - 7) for place in range(VALUES)] for i i
 
 
 def paillier_terms() -> DeepChainTerms:
-    count = LAYOUT.count(VALUES)
-    return terms(iterations=1, key=KeyTerms(KEY.digest, packing_digest(LAYOUT), 2, SIZE, SIZE, count, WEIGHTS))
+    key = KeyTerms(KEY.encode(), LAYOUT.slot_bits, LAYOUT.value_bits, 1, 2, SIZE, SIZE, LAYOUT.count(VALUES), WEIGHTS)
+    model = replace(MODEL, layout=(TensorRecord("w", "F32", (VALUES,)),))
+    return terms(iterations=1, key=key, model=model)
 
 
 class Paillier(World):
@@ -44,7 +46,7 @@ class Paillier(World):
 
     def __init__(self) -> None:
         super().__init__(paillier_terms())
-        self.real = PaillierJudge.of(self.terms, KEY, LAYOUT)
+        self.real = PaillierJudge.of(self.terms)
         self.contract = DeepChain(self.terms, self.real)
 
     def context(self, party: str) -> Context:
@@ -189,11 +191,21 @@ def test_whatever_the_bytes_the_judge_answers():
     assert not judge.sum({1: found[0], 2: zero}, total[0]) and not judge.sum({1: most, 4: most}, most)
 
 
-def test_another_key_or_layout_than_that_of_the_terms_is_refused_by_name():
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"key": dealing(4, 3).key.encode()}, "threshold is 2"),
+        ({"key": b"no key"}, "[key]"),
+        ({"key": KEY.encode()[:-1]}, "[key]"),
+        ({"slot_bits": 20}, "slots of 20"),
+        ({"value_bits": 24}, "at most 1"),
+        ({"share_bytes": 64}, "share_bytes is 64"),
+        ({"ciphertext_bytes": 64}, "ciphertext_bytes is 64"),
+        ({"ciphertexts": 7}, "ciphertexts is 7"),
+    ],
+)
+def test_a_key_that_is_none_or_does_not_fit_the_terms_is_refused_by_name(changes, says):
     made = paillier_terms()
-    with pytest.raises(CharterError, match="threshold 3"):
-        PaillierJudge.of(made, dealing(4, 3).key, LAYOUT)
-    with pytest.raises(CharterError, match="packing"):
-        PaillierJudge.of(made, KEY, layout())
-    with pytest.raises(CharterError, match="share_bytes"):
-        PaillierJudge.of(replace(made, key=replace(made.key, share_bytes=64)), KEY, LAYOUT)
+    with pytest.raises(CharterError) as caught:
+        PaillierJudge.of(replace(made, key=replace(made.key, **changes)))
+    assert says in str(caught.value)

@@ -52,8 +52,15 @@ class DyingStore:
         name: Digest = self.death.around(lambda: self.store.put(data))
         return name
 
+    def put_stream(self, stream: Any, *, size_max: int, name: Digest | None = None) -> Digest:
+        kept: Digest = self.death.around(lambda: self.store.put_stream(stream, size_max=size_max, name=name))
+        return kept
+
     def has(self, name: Digest) -> bool:
         return self.store.has(name)
+
+    def size(self, name: Digest) -> int:
+        return self.store.size(name)
 
     def get(self, name: Digest, *, size_max: int) -> bytes:
         return self.store.get(name, size_max=size_max)

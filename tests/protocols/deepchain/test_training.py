@@ -17,9 +17,9 @@ from tclearn.learning.parameters import Parameters
 from tclearn.paillier.keys import FAST_BITS
 from tclearn.paillier.packing import Layout
 from tclearn.protocols.deepchain import DeepChain
-from tclearn.protocols.deepchain.agent import CLIP_UNIT, Learning, Membership, SeededForSimulation
+from tclearn.protocols.deepchain.agent import CLIP_UNIT, Membership, SeededForSimulation
 from tclearn.protocols.deepchain.agent.performer import Performer
-from tclearn.protocols.deepchain.paillier_judge import PaillierJudge, packing_digest
+from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
 from tclearn.protocols.deepchain.records import COMPLETE
 
 LEVELS = 32767
@@ -41,9 +41,9 @@ def exact_step(value: float) -> int:
 
 def averaged(coalition: Coalition, *, quantised: bool) -> Parameters:
     """The training without agents, ledger and cryptography: each round from this function's own W."""
-    weights, learning = coalition.terms.key.weights, coalition.learning
+    weights = coalition.terms.key.weights
     parties = coalition.terms.parties
-    now = coalition.trainers[parties[0]].initial(learning.seed)
+    now = coalition.trainers[parties[0]].initial(coalition.terms.model.seed)
     for number in range(coalition.state.group.rounds):
         models = []
         for party in parties:
@@ -111,33 +111,27 @@ def test_seeded_randomness_is_refused_for_keys_that_protect():
     layout, size = Layout(FAST_BITS, (1,) * 7), key.group.element_bytes
     names = replace(
         coalition.terms.key,
-        key=key.digest,
-        packing=packing_digest(layout),
+        key=key.encode(),
         ciphertext_bytes=size,
         share_bytes=size,
-        ciphertexts=layout.count(coalition.learning.values),
+        ciphertexts=layout.count(coalition.terms.values),
     )
     agreed = replace(coalition.terms, key=names)
-    rules = DeepChain(agreed, PaillierJudge.of(agreed, key, layout))
-    Performer(rules, coalition.learning)
+    rules = DeepChain(agreed, PaillierJudge.of(agreed))
+    Performer(rules)
     with pytest.raises(UsageError, match="seeded randomness for a key of 2048 bits"):
-        Performer(rules, coalition.learning, randomness=SeededForSimulation(1))
+        Performer(rules, randomness=SeededForSimulation(1))
 
 
-def test_nobody_plays_a_role_for_other_terms():
-    coalition = Coalition(SMALL)
-    learning = coalition.learning
-    with pytest.raises(CharterError, match="as in the terms"):
-        Performer(coalition.contract, replace(learning, clip=CLIP + 1))
-    short = replace(coalition.terms, key=replace(coalition.terms.key, ciphertexts=2))
-    with pytest.raises(CharterError, match="ciphertexts is"):
-        Performer(DeepChain(short, coalition.contract.judge), learning)
+def test_nobody_plays_a_role_without_a_key_or_for_a_model_that_has_no_gradient():
+    terms = Coalition(SMALL).terms
     with pytest.raises(UsageError, match="without a threshold key"):
-        Performer(DeepChain(other_terms(), object()), learning)  # type: ignore[arg-type]
-    with pytest.raises(CharterError, match="of 0"):
-        replace(learning, clip=0)
+        Performer(DeepChain(other_terms(), object()))  # type: ignore[arg-type]
+    with pytest.raises(CharterError, match="clip is 0"):
+        replace(terms, key=replace(terms.key, clip=0))
+    first, *others = terms.model.layout
     with pytest.raises(CharterError, match="I64"):
-        replace(learning, layout=(replace(learning.layout[0], dtype="I64"),))
+        replace(terms, model=replace(terms.model, layout=(replace(first, dtype="I64"), *others)))
 
 
 def test_nobody_locks_deposits_with_a_share_that_is_not_its_own():
@@ -150,7 +144,7 @@ def test_nobody_locks_deposits_with_a_share_that_is_not_its_own():
     of_another_key = dealing(4, 2).shares[0], "share of party 1 of the key"
     for share, said in (of_another, of_another_key):
         membership = Membership(share, honest.membership.sealed, honest.membership.offer)
-        agent.role = Performer(coalition.contract, coalition.learning, membership)
+        agent.role = Performer(coalition.contract, membership)
         with pytest.raises(MessageError, match=said) as raised:
             agent.step()
         assert raised.value.code is Code.PAILLIER_KEY
@@ -159,10 +153,8 @@ def test_nobody_locks_deposits_with_a_share_that_is_not_its_own():
 
 def test_another_w_0_is_noticed_before_anything_is_trained():
     coalition = Coalition(SMALL)
-    learning = coalition.learning
-    other = Learning(2, learning.initial, learning.layout, learning.clip, learning.hyperparameters)
-    agreed = replace(coalition.terms, model=other.digest)
-    performer = Performer(DeepChain(agreed, coalition.contract.judge), other)
+    agreed = replace(coalition.terms, model=replace(coalition.terms.model, seed=2))
+    performer = Performer(DeepChain(agreed, coalition.contract.judge))
     with pytest.raises(ParametersError, match="as the terms say"):
         performer.model(coalition.state, coalition.site(coalition.members[0]))
 

@@ -25,9 +25,9 @@ from tclearn.paillier.encryption import Encryptor
 from tclearn.paillier.keys import TOY_BITS, PublicKey
 from tclearn.paillier.packing import Layout
 from tclearn.protocols.deepchain import DeepChain, DeepChainTerms, KeyTerms, Times
-from tclearn.protocols.deepchain.agent import CLIP_UNIT, Learning, Membership, Offer, Performer
+from tclearn.protocols.deepchain.agent import CLIP_UNIT, Membership, Offer, Performer
 from tclearn.protocols.deepchain.agent.randomness import OperatingSystem, Randomness
-from tclearn.protocols.deepchain.paillier_judge import PaillierJudge, packing_digest
+from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
 from tclearn.protocols.deepchain.state import State
 from tclearn.store import MemoryStore, Store
 
@@ -135,15 +135,29 @@ class Coalition:
             party: Noted(trainer_of(plan.hidden, plan.parties, place)) for place, party in enumerate(base.parties)
         }
         initial = self.trainers[base.parties[0]].initial(1)
-        self.learning = Learning(1, initial.digest, initial.layout, CLIP, dict(recipe().hyperparameters()))
-        size, count = key.group.element_bytes, self.layout.count(self.learning.values)
+        model = replace(base.model, layout=initial.layout, initial=initial.digest)
+        layout, size, values = self.layout, key.group.element_bytes, sum(each.size for each in initial.values())
         names = KeyTerms(
-            key.digest, packing_digest(self.layout), plan.threshold, size, size, count, self.layout.weights
+            key=key.encode(),
+            slot_bits=layout.slot_bits,
+            value_bits=layout.value_bits,
+            clip=CLIP,
+            threshold=plan.threshold,
+            ciphertext_bytes=size,
+            share_bytes=size,
+            ciphertexts=layout.count(values),
+            weights=layout.weights,
         )
         self.terms: DeepChainTerms = replace(
-            base, model=self.learning.digest, key=names, times=TIMES, iterations=plan.iterations
+            base,
+            model=model,
+            trainer="sklearn",
+            hyperparameters=dict(recipe().hyperparameters()),
+            key=names,
+            times=TIMES,
+            iterations=plan.iterations,
         )
-        self.contract = DeepChain(self.terms, PaillierJudge.of(self.terms, key, self.layout))
+        self.contract = DeepChain(self.terms, PaillierJudge.of(self.terms))
         self.clock = VirtualClock(START)
         self.ledger = MemoryLedger(self.contract, self.terms.digest, clock=self.clock)
         self.store: Store = MemoryStore()
@@ -181,7 +195,7 @@ class Coalition:
             membership = Membership(share, digest("sealed", member), offer)
         window = 4 if self.plan.bits == TOY_BITS else 8
         made = encryptor(self.dealing.key, window)
-        return Performer(self.contract, self.learning, membership, self.plan.randomness, made)
+        return Performer(self.contract, membership, self.plan.randomness, made)
 
     def agent(self, member: MemberId) -> Agent[State]:
         performer = self.performer(member)

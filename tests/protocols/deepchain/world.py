@@ -12,7 +12,7 @@ from functools import cache
 
 from tclearn.coalition.fines import smallest_fine
 from tclearn.coalition.quorum import faulty_max
-from tclearn.coalition.terms import MemberRecord
+from tclearn.coalition.terms import MemberRecord, ModelTerms, TaskTerms, TensorRecord
 from tclearn.encoding import Digest, MemberId, Value, digest, encode
 from tclearn.identity import Signer
 from tclearn.identity.seed_chain import links, tip
@@ -96,6 +96,9 @@ def record(member: MemberId) -> MemberRecord:
     return MemberRecord(member, signer(member).public, tip(signer(member).derive("seed chain")), "seed")
 
 
+MODEL = ModelTerms("tests:model", {}, 1, digest("source"), (TensorRecord("w", "F32", (2,)),), digest("W_0"))
+
+
 def terms(
     parties: int = 4,
     workers: int = 4,
@@ -112,12 +115,18 @@ def terms(
     faulty = faulty_max(parties)
     base = DeepChainTerms(
         format=1,
+        name="hearts",
+        protocol="deepchain",
+        contracts=("deepchain/1",),
         members=tuple(record(member) for member in members),
         log_key=signer("log").public,
         parties=training,
         workers=working,
-        model=digest("W_0"),
-        key=KeyTerms(digest("key"), digest("packing"), max(2, faulty + 1), WIDTH, WIDTH, ciphertexts, (1,) * parties),
+        model=MODEL,
+        task=TaskTerms("accuracy", digest("G"), 100, 0),
+        trainer="torch",
+        hyperparameters={},
+        key=KeyTerms(b"key", 24, 16, 1, max(2, faulty + 1), WIDTH, WIDTH, ciphertexts, (1,) * parties),
         times=TIMES,
         money=MoneyTerms(dict.fromkeys(members, coins), 300, 240, 700, 120, 60, 900_000, 500_000),
         minimum=min(faulty + 2, parties - faulty),
@@ -394,7 +403,7 @@ _HONEST: dict[str, Callable[[World, Duty], Record | None]] = {
     "update": _update,
     "check": lambda world, _: calls.Check(world.iteration.number, world.iteration.attempt, int(world.sum_is_right())),
     "append": _append,
-    "take": lambda world, _: calls.Take(world.iteration.number),
+    "take": lambda world, _: calls.Take(world.iteration.number, int(world.sum_is_right())),
     "share": _handed(calls.Share, lambda world, party: world.shares(party)),
     "report": _report,
     "timeout": lambda _, duty: calls.Timeout(duty.subject),

@@ -147,9 +147,15 @@ class Append(Record):
 
 @dataclass(frozen=True, slots=True)
 class Take(Record):
-    """A party has the encrypted sum and does not object (algorithm 1, line 10)."""
+    """A party says whether it has the encrypted sum (algorithm 1, line 10).
+
+    Attributes:
+        iteration: its number.
+        right: 1: it has it, and does not object; 0 when it is not there or is wrong.
+    """
 
     iteration: int
+    right: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,5 +135,4 @@ def _steps(state: State, iteration: Iteration, member: MemberId, time_ms: int) -
         owed = iteration.phase == APPENDING and member in block.committee
         yield Duty("append", block.hash, member, due_ms(state, iteration) if owed else None)
     if kind != "append" and allows(guard, state, iteration, member, time_ms):
-        # Who fetches no sum harms nobody: that one step is an invitation.
-        yield Duty(kind, iteration.step, member, due_ms(state, iteration) if kind != "take" else None)
+        yield Duty(kind, iteration.step, member, due_ms(state, iteration))

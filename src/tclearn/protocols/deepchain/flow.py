@@ -14,7 +14,7 @@ from typing import Final
 
 from tclearn.coalition.quorum import quorum
 from tclearn.encoding import MemberId
-from tclearn.protocols.deepchain.records import GRADIENTS, SUMS, Block, Iteration
+from tclearn.protocols.deepchain.records import DECRYPTION, GRADIENTS, SUMS, Block, Iteration
 from tclearn.protocols.deepchain.settling import (
     conclude,
     draw,
@@ -24,6 +24,7 @@ from tclearn.protocols.deepchain.settling import (
     leave_empty,
     settle_decryption,
     settle_gradients,
+    void,
 )
 from tclearn.protocols.deepchain.state import State
 from tclearn.protocols.deepchain.steps import due_ms
@@ -170,6 +171,22 @@ def _checks(iteration: Iteration) -> tuple[int, int]:
 # --- trading: decryption ---------------------------------------------------------------------------------------------
 
 
+def _end_downloading(state: State, iteration: Iteration, now_ms: int) -> None:
+    openers = iteration.openers
+    fine_parties(state, DECRYPTION, set(iteration.parties) - set(openers), openers)
+    yes = sum(iteration.takes.values())
+    needed = quorum(len(state.terms.parties))
+    if len(openers) - yes >= needed:
+        # Workers may have had it: what they found then they cannot answer for now, the leader can.
+        iteration = fine_workers(state, iteration, {_leader(iteration)})
+        void(state, iteration, now_ms, f"parties do not have the sum of block {state.group.blocks - 1}")
+    elif yes < needed:
+        # Too few to agree on what it opens to: then nobody shows shares of it.
+        fail(state, now_ms)
+    else:
+        _go_on(state, iteration, DECRYPTING)
+
+
 def _end_decrypting(state: State, iteration: Iteration, now_ms: int) -> None:
     if len(set(iteration.shares) - set(iteration.unshared)) < state.terms.key.threshold:
         settle_decryption(state, iteration, ())
@@ -185,7 +202,7 @@ _ENDS: Final[dict[str, Callable[[State, Iteration, int], None]]] = {
     UPDATING: _end_updating,
     CHECKING: _end_checking,
     APPENDING: _end_appending,
-    DOWNLOADING: lambda state, iteration, _: _go_on(state, iteration, DECRYPTING),
+    DOWNLOADING: _end_downloading,
     DECRYPTING: _end_decrypting,
     RETURNING: conclude,
 }
@@ -211,6 +228,6 @@ _SPOKEN: Final[dict[str, Callable[[State, Iteration], bool]]] = {
     CHECKING: _check_decided,
     APPENDING: _block_signed,
     DOWNLOADING: lambda _, iteration: set(iteration.parties) <= set(iteration.takes),
-    DECRYPTING: lambda _, iteration: set(iteration.parties) <= set(iteration.shares),
-    RETURNING: lambda _, iteration: set(iteration.parties) <= set(iteration.reports),
+    DECRYPTING: lambda _, iteration: set(iteration.openers) <= set(iteration.shares),
+    RETURNING: lambda _, iteration: set(iteration.openers) <= set(iteration.reports),
 }

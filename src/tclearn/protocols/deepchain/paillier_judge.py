@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from tclearn.coalition.faults import Faults
-from tclearn.encoding import Digest, digest
-from tclearn.errors import TCLearnError
+from tclearn.errors import CharterError, Code, MessageError, TCLearnError
 from tclearn.paillier.arithmetic import from_bytes, to_bytes
 from tclearn.paillier.encryption import weighted_sum
 from tclearn.paillier.keys import PublicKey
@@ -30,7 +29,7 @@ class PaillierJudge:
     """See ``judging.Judge``.
 
     Attributes:
-        key: the public key that the terms name.
+        key: the public key in the terms.
         layout: how values lie in a plaintext, with every party's weight.
     """
 
@@ -38,26 +37,28 @@ class PaillierJudge:
     layout: Layout
 
     @classmethod
-    def of(cls, terms: DeepChainTerms, key: PublicKey, layout: Layout) -> Self:
-        """The judge of a coalition.
+    def of(cls, terms: DeepChainTerms) -> Self:
+        """The judge of a coalition. A toy key is taken without a warning: whoever makes one gets it.
 
         Raises:
-            CharterError: the key or the layout is not the one that the terms name, or does not fit them.
+            CharterError: the key or the packing is none, or does not fit the rest of the terms.
         """
-        faults = Faults()
+        faults, named = Faults(), terms.key
+        try:
+            key = PublicKey.read(named.key, allow_toy=True, warn=False)
+            layout = Layout(key.bits, named.weights, named.slot_bits, named.value_bits)
+        except MessageError as error:
+            raise CharterError(Code.CHARTER_VALUE, f"[key] {error.what}", expected=error.expected) from error
         size = key.group.element_bytes
         for what, found, expected in (
-            ("key", key.digest.hex(), terms.key.key.hex()),
-            ("packing", packing_digest(layout).hex(), terms.key.packing.hex()),
-            ("threshold", key.threshold, terms.key.threshold),
-            ("parties", key.parties, len(terms.parties)),
-            ("ciphertext_bytes", size, terms.key.ciphertext_bytes),
-            ("share_bytes", size, terms.key.share_bytes),
-            ("weights", layout.weights, terms.key.weights),
-            ("size", layout.modulus_bits, key.bits),
+            ("threshold", named.threshold, key.threshold),
+            ("parties", len(terms.parties), key.parties),
+            ("ciphertext_bytes", named.ciphertext_bytes, size),
+            ("share_bytes", named.share_bytes, size),
+            ("ciphertexts", named.ciphertexts, layout.count(terms.values)),
         ):
             if found != expected:
-                faults.add(f"a threshold key with {what} {found}", f"{expected}, as in the terms")
+                faults.add(f"[key] {what} is {found}", f"{expected}, for this key and model")
         faults.check()
         return cls(key, layout)
 
@@ -93,11 +94,6 @@ class PaillierJudge:
 
     def _numbers(self, items: Sequence[bytes]) -> list[int]:
         return [number for item in items for number in from_bytes(item, self.key.group.element_bytes)]
-
-
-def packing_digest(layout: Layout) -> Digest:
-    """Names a layout, as terms do."""
-    return digest("tclearn/deepchain/packing/1", layout.to_value())
 
 
 def _context(place: Place) -> Context:

@@ -125,7 +125,8 @@ class Block(Record):
     Attributes:
         number: from 0.
         previous: hash of the block before; zeros for the first.
-        kind: ``"sums"``; ``"empty"``: the leader failed; ``"void"``: the block before has a wrong sum.
+        kind: ``"sums"``; ``"empty"``: the leader failed; ``"void"``: the block before has a wrong sum, or one that is
+            not to be had.
         iteration: its number.
         attempt: blocks of it before this one.
         time_ms: when it was made.
@@ -176,7 +177,7 @@ class Iteration(Record):
         counted: those whose gradients are summed.
         out: workers that lost their deposit.
         checks: 1 or 0 of each worker on the present sum; the leader's is 1.
-        takes: parties that have the sum.
+        takes: 1 or 0 of each party on the sum that it was to fetch; those without a word have lost their deposits.
         shares: handed in, by party.
         unshared: parties with shares that were shown to be wrong.
         reports: by party.
@@ -202,7 +203,7 @@ class Iteration(Record):
     counted: tuple[MemberId, ...]
     out: tuple[MemberId, ...]
     checks: dict[str, int]
-    takes: tuple[MemberId, ...]
+    takes: dict[str, int]
     shares: dict[str, Handed]
     unshared: tuple[MemberId, ...]
     reports: dict[str, Reported]
@@ -233,7 +234,7 @@ class Iteration(Record):
             counted=(),
             out=(),
             checks={},
-            takes=(),
+            takes={},
             shares={},
             unshared=(),
             reports={},
@@ -250,6 +251,11 @@ class Iteration(Record):
     def signatures(self) -> int:
         """Signatures of the block by its committee."""
         return sum(member in self.signed for member in self.block.committee) if self.block else 0
+
+    @property
+    def openers(self) -> tuple[MemberId, ...]:
+        """Parties that are asked for decryption shares: those that have said whether they have the sum."""
+        return tuple(party for party in self.parties if party in self.takes)
 
     @property
     def voters(self) -> tuple[MemberId, ...]:

@@ -145,7 +145,7 @@ def leave_empty(state: State, iteration: Iteration, now_ms: int, reason: str) ->
 
 
 def void(state: State, iteration: Iteration, now_ms: int, reason: str) -> None:
-    """The block of sums that is in the chain already is void, and the iteration has failed."""
+    """The block of sums that is in the chain already is void, and the iteration has failed; fines are settled."""
     _append_without_sums(state, iteration, VOID, reason, now_ms)
     fail(state, now_ms)
 
@@ -208,8 +208,9 @@ def settle_decryption(state: State, iteration: Iteration, others: Collection[Mem
         iteration: the iteration.
         others: who deviated, besides those without shares and with wrong ones.
     """
-    deviating = set(iteration.parties) - set(iteration.shares) | {*iteration.unshared, *others}
-    fine_parties(state, DECRYPTION, deviating, set(iteration.parties) - deviating)
+    openers = set(iteration.openers)  # the others have paid at T_t4
+    deviating = openers - set(iteration.shares) | {*iteration.unshared, *others}
+    fine_parties(state, DECRYPTION, deviating, openers - deviating)
 
 
 def conclude(state: State, iteration: Iteration, now_ms: int) -> None:
@@ -220,7 +221,7 @@ def conclude(state: State, iteration: Iteration, now_ms: int) -> None:
     agreed = agreed if count >= needed else None
     claims = Counter(party for said in iteration.reports.values() for party in said.missing)
     missing = {party for party, count in claims.items() if count >= needed}
-    silent = set(iteration.parties) - set(iteration.reports)
+    silent = set(iteration.openers) - set(iteration.reports)
     # Who could not open it says so, and is not to blame; who says it is something else is.
     wrong = {
         MemberId(party)

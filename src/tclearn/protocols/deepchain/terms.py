@@ -1,4 +1,4 @@
-"""What the members of a DeepChain coalition agree on: one record, one digest, which is the coalition's id.
+"""The charter of a DeepChain coalition: one record, one digest, which is the coalition's id.
 
 Format: ``docs/formats/deepchain.md``.
 """
@@ -6,45 +6,52 @@ Format: ``docs/formats/deepchain.md``.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Final, Self
 
+from tclearn.coalition import words
 from tclearn.coalition.accounts import COINS_MAX
+from tclearn.coalition.checks import check_hyperparameters, check_members, check_model, check_task
 from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.faults import Faults, shown
 from tclearn.coalition.fines import smallest_fine
 from tclearn.coalition.quorum import faulty_max
-from tclearn.coalition.terms import MemberRecord
+from tclearn.coalition.terms import MemberRecord, ModelTerms, TaskTerms
 from tclearn.encoding import Digest, MemberId, decode
-from tclearn.errors import Code, MessageError
-from tclearn.identity import public_key
 from tclearn.limits import (
     CHARTER_BYTES_MAX,
     DEEPCHAIN_BATCH,
     DEEPCHAIN_CIPHERTEXT_BYTES_MAX,
     DEEPCHAIN_CIPHERTEXTS_MAX,
-    MEMBERS_MAX,
-    MEMBERS_MIN,
+    PAILLIER_KEY_BYTES_MAX,
 )
+from tclearn.protocols.deepchain.calls import CONTRACT
 from tclearn.protocols.deepchain.times import Times
 from tclearn.records import Record
 
 FORMAT: Final = 1
+PROTOCOL: Final = "deepchain"
 _ITERATIONS_MAX: Final = 1 << 20
 _VOIDS_MAX: Final = 1 << 10
 _WEIGHT_MAX: Final = 1 << 32
+_CLIP_MAX: Final = 1 << 52
+_FLOATING: Final = frozenset({"F16", "F32", "F64"})
+_LOCAL_RESULTS: Final = "counts"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTerms(Record):
-    """The threshold key that gradients are encrypted under, ``PK_model`` and α of the paper.
+    """The threshold key that gradients are encrypted under, ``PK_model`` and α of the paper, and how values are packed.
 
     Attributes:
-        key: digest of the public key with its verification values.
-        packing: digest of how values lie in a plaintext.
+        key: the public key with its verification values, as ``tclearn.paillier`` writes it.
+        slot_bits: bits of a slot of a plaintext.
+        value_bits: bits of a party's value in it.
+        clip: the largest value of a gradient that counts, in units of 2^-40.
         threshold: t, shares that open a ciphertext; share i is that of ``parties[i - 1]``.
         ciphertext_bytes: every ciphertext in its fixed length.
         share_bytes: every decryption share of one ciphertext likewise.
@@ -52,8 +59,10 @@ class KeyTerms(Record):
         weights: by what each party's gradient is multiplied in the sum, in their order; all 1 in the paper.
     """
 
-    key: Digest
-    packing: Digest
+    key: bytes
+    slot_bits: int
+    value_bits: int
+    clip: int
     threshold: int
     ciphertext_bytes: int
     share_bytes: int
@@ -97,15 +106,21 @@ class MoneyTerms(Record):
 
 @dataclass(frozen=True)  # no slots: the digest is kept once it is known
 class DeepChainTerms(Record):
-    """What a coalition has agreed on. An instance has passed every check, also one that was read from bytes.
+    """The charter of a DeepChain coalition. An instance has passed every check, also one that was read from bytes.
 
     Attributes:
         format: version of this record, 1.
+        name: the coalition's name.
+        protocol: ``"deepchain"``.
+        contracts: names and versions of the contracts in force, ``("deepchain/1",)``.
         members: everybody, by name.
         log_key: Ed25519 public key (32 bytes) that signs heads of the log.
         parties: who trains, in the order of their key shares.
         workers: who verifies and leads; a member may be both.
-        model: digest of the model that is trained, W_0 included.
+        model: which model is trained, W_0 included; all its tensors are of floating numbers.
+        task: what it is measured by.
+        trainer: entry-point name of the trainer.
+        hyperparameters: what trainers are told: counts, and ``learning_rate`` in millionths.
         key: the threshold key.
         times: the deadlines.
         money: coins.
@@ -115,11 +130,17 @@ class DeepChainTerms(Record):
     """
 
     format: int
+    name: str
+    protocol: str
+    contracts: tuple[str, ...]
     members: tuple[MemberRecord, ...]
     log_key: bytes
     parties: tuple[MemberId, ...]
     workers: tuple[MemberId, ...]
-    model: Digest
+    model: ModelTerms
+    task: TaskTerms
+    trainer: str
+    hyperparameters: dict[str, int]
     key: KeyTerms
     times: Times
     money: MoneyTerms
@@ -129,9 +150,12 @@ class DeepChainTerms(Record):
 
     def __post_init__(self) -> None:
         faults = Faults()
-        if self.format != FORMAT:
-            faults.add(f"terms in format {self.format}", f"format {FORMAT}", "a newer TCLearn may read it")
-        self._check_members(faults)
+        self._check_heading(faults)
+        check_members(self.members, self.log_key, faults)
+        self._check_roles(faults)
+        check_task(self.task, _LOCAL_RESULTS, faults)
+        check_hyperparameters(self.hyperparameters, None, faults)
+        self._check_model(faults)
         self._check_key(faults)
         self.times.check(faults)
         if not len(faults):
@@ -161,21 +185,30 @@ class DeepChainTerms(Record):
         """By what a sum over some parties is divided: their weights together."""
         return sum(self.key.weights[self.number(party) - 1] for party in parties)
 
-    def _check_members(self, faults: Faults) -> None:
+    @cached_property
+    def values(self) -> int:
+        """Numbers of the model, and so of a gradient."""
+        return sum(math.prod(tensor.shape) for tensor in self.model.layout)
+
+    def _check_heading(self, faults: Faults) -> None:
+        if self.format != FORMAT:
+            faults.add(f"a charter in format {self.format}", f"format {FORMAT}", "a newer TCLearn may read it")
+        if not words.COALITION_NAME.fullmatch(self.name):
+            faults.add(f"name is {shown(self.name)}", words.NAME_EXPECTED)
+        faults.choice("protocol", self.protocol, (PROTOCOL,))
+        if self.contracts != (CONTRACT,):
+            faults.add("other contracts", CONTRACT, "a newer TCLearn may know them")
+        if not words.EXTENSION_NAME.fullmatch(self.trainer):
+            faults.add(f"trainer is {shown(self.trainer)}", words.EXTENSION_EXPECTED)
+
+    def _check_model(self, faults: Faults) -> None:
+        check_model(self.model, faults)
+        for tensor in self.model.layout:
+            if tensor.dtype not in _FLOATING:
+                faults.add(f"a model whose tensor {shown(tensor.name)} is {tensor.dtype}", ", ".join(sorted(_FLOATING)))
+
+    def _check_roles(self, faults: Faults) -> None:
         names = [member.id for member in self.members]
-        if not MEMBERS_MIN <= len(names) <= MEMBERS_MAX or names != sorted(set(names)):
-            faults.add(f"{len(names)} members", f"{MEMBERS_MIN} to {MEMBERS_MAX}, ascending, none twice")
-        for what, values in (
-            ("keys", [self.log_key, *(member.key for member in self.members)]),
-            ("seed chains", [bytes(member.seed_tip) for member in self.members]),
-        ):
-            if len(set(values)) < len(values):
-                faults.add(f"{what} that are shared", "each its own", code=Code.CHARTER_MEMBER)
-        for name, key in (("the log", self.log_key), *((member.id, member.key) for member in self.members)):
-            try:
-                public_key(key)
-            except MessageError as error:
-                faults.add(f"the key of {name}", error.expected, code=Code.CHARTER_MEMBER)
         _check_role("parties", self.parties, names, 2, faults)
         _check_role("workers", self.workers, names, 1, faults)
         idle = sorted(set(names) - {*self.parties, *self.workers})
@@ -204,6 +237,8 @@ class DeepChainTerms(Record):
             ("[key] share_bytes is", self.key.share_bytes, DEEPCHAIN_CIPHERTEXT_BYTES_MAX),
             ("iterations is", self.iterations, _ITERATIONS_MAX),
             ("voids is", self.voids, _VOIDS_MAX),
+            ("[key] clip is", self.key.clip, _CLIP_MAX),
+            ("[key] bytes of the key:", len(self.key.key), PAILLIER_KEY_BYTES_MAX),
             *(("[key] weights has", weight, _WEIGHT_MAX) for weight in self.key.weights),
         ):
             if not 1 <= value <= most:

@@ -48,10 +48,12 @@ def attach(state: State, arguments: Attach, context: Context) -> None:
 
 
 def take(state: State, arguments: Take, context: Context) -> None:
-    """A party has the sum, and does not object."""
+    """A party has the sum and does not object, or says that it is not to be had."""
     iteration = running(state, arguments.iteration)
     check_take(state, iteration, context.sender, context.time_ms)
-    move(state, replace(iteration, takes=(*iteration.takes, context.sender)), context.time_ms)
+    if arguments.right not in (0, 1):
+        raise refuse(Refusal.BAD_ARGUMENT, "right is 1 or 0")
+    move(state, replace(iteration, takes={**iteration.takes, context.sender: arguments.right}), context.time_ms)
 
 
 def share(state: State, arguments: Share, context: Context) -> None:
@@ -107,7 +109,7 @@ def check_attach(state: State, iteration: Iteration, member: MemberId, now_ms: i
 
 
 def check_take(state: State, iteration: Iteration, member: MemberId, now_ms: int) -> None:
-    """Whether a party may say that it has the sum.
+    """Whether a party may say whether it has the sum.
 
     Raises:
         Rejected: it may not.
@@ -123,7 +125,7 @@ def check_share(state: State, iteration: Iteration, member: MemberId, now_ms: in
         Rejected: it may not.
     """
     check_phase(state, iteration, {DECRYPTING}, now_ms)
-    check_asked(member, iteration.parties, iteration.shares)
+    check_asked(member, iteration.openers, iteration.shares)
 
 
 def check_report(state: State, iteration: Iteration, member: MemberId, now_ms: int) -> None:
@@ -133,4 +135,4 @@ def check_report(state: State, iteration: Iteration, member: MemberId, now_ms: i
         Rejected: it may not.
     """
     check_phase(state, iteration, {RETURNING}, now_ms)
-    check_asked(member, iteration.parties, iteration.reports)
+    check_asked(member, iteration.openers, iteration.reports)

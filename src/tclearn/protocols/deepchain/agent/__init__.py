@@ -9,8 +9,10 @@
 ``fraud_proofs``    what is shown of what is wrong
 ``ciphering``       packing, encryption, sums, shares and opening, batch by batch
 ``quantising``      gradients as steps, and back: the only floats
-``learning``        what is trained
 ``files``           what lies in the store
+``auditing``        anybody's look at all of it afterwards, with public keys alone
+``pieces``          of that, for any process
+``cores``           as many processes as that is worth
 ``randomness``      the operating system's; a seed's in simulations
 ==================  ===================================================================================
 """
@@ -18,14 +20,12 @@
 from __future__ import annotations
 
 from tclearn.protocols.deepchain.agent.joining import Membership, Offer
-from tclearn.protocols.deepchain.agent.learning import Learning
 from tclearn.protocols.deepchain.agent.performer import Performer
 from tclearn.protocols.deepchain.agent.quantising import CLIP_UNIT, dequantise, quantise
 from tclearn.protocols.deepchain.agent.randomness import OperatingSystem, Randomness, SeededForSimulation
 
 __all__ = [
     "CLIP_UNIT",
-    "Learning",
     "Membership",
     "Offer",
     "OperatingSystem",

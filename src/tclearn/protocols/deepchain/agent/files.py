@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tclearn.encoding import Digest, decode
 from tclearn.errors import Code, MessageError
-from tclearn.limits import DEEPCHAIN_BATCH, PAILLIER_BATCH_BYTES_MAX
+from tclearn.limits import DEEPCHAIN_BATCH, DEEPCHAIN_CIPHERTEXT_BYTES_MAX, PAILLIER_BATCH_BYTES_MAX
 from tclearn.protocols.deepchain.batches import batches_tree
 from tclearn.protocols.deepchain.terms import KeyTerms
 from tclearn.records import Record
@@ -65,6 +65,8 @@ def write_batches(batches: Sequence[Batch]) -> bytes:
 def read_batches(data: bytes, root: Digest, key: KeyTerms) -> tuple[Batch, ...]:
     """Read a file that somebody has put into the store. What is in it may still be wrong: the proofs tell.
 
+    What could not be shown to be wrong, because no transaction would carry it, is not read: it is for votes.
+
     Args:
         data: the file.
         root: what the ledger has for it.
@@ -80,13 +82,14 @@ def read_batches(data: bytes, root: Digest, key: KeyTerms) -> tuple[Batch, ...]:
         raise MessageError(
             Code.ENCODING, f"{len(read.batches)} batches of another root", expected=f"{key.batches}, as on the ledger"
         )
+    for number, batch in enumerate(read.batches):
+        _check_size(number, batch, key)
     return read.batches
 
 
 def batches_bytes_max(key: KeyTerms) -> int:
     """Bytes that an honest member's file of batches can have at most."""
-    item = max(key.ciphertext_bytes, key.share_bytes) + _STRING_BYTES
-    return _FRAME_BYTES + key.batches * (DEEPCHAIN_BATCH * item + PAILLIER_BATCH_BYTES_MAX + _FRAME_BYTES)
+    return _FRAME_BYTES + key.batches * (_batch_bytes_max(key) + _FRAME_BYTES)
 
 
 def write_opened(iteration: int, sums: Sequence[int], slot_bits: int) -> bytes:
@@ -125,6 +128,22 @@ def read_opened(data: bytes, iteration: int, count: int, slot_bits: int) -> NDAr
 def opened_bytes_max(count: int) -> int:
     """Bytes that the file of so many opened sums has at most."""
     return _FRAME_BYTES + 8 * count
+
+
+def _batch_bytes_max(key: KeyTerms) -> int:
+    # Of an honest one; an accusation carries one whole batch, a challenge one of the sum besides.
+    return DEEPCHAIN_BATCH * (max(key.ciphertext_bytes, key.share_bytes) + _STRING_BYTES) + PAILLIER_BATCH_BYTES_MAX
+
+
+def _check_size(number: int, batch: Batch, key: KeyTerms) -> None:
+    size = len(batch.proof) + sum(len(item) + _STRING_BYTES for item in batch.items)
+    longest = max(map(len, batch.items), default=0)  # a dispute carries one string of every gradient
+    if size > _batch_bytes_max(key) or longest > DEEPCHAIN_CIPHERTEXT_BYTES_MAX:
+        raise MessageError(
+            Code.TOO_LARGE,
+            f"batch {number} with {size} bytes, its longest string with {longest}",
+            expected=f"at most {_batch_bytes_max(key)}, and {DEEPCHAIN_CIPHERTEXT_BYTES_MAX}",
+        )
 
 
 def _kind(slot_bits: int) -> np.dtype[np.signedinteger]:

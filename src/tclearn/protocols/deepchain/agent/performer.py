@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Final
 
 from tclearn.agents import Site
-from tclearn.coalition.faults import Faults
 from tclearn.encoding import Digest, MemberId, digest
 from tclearn.errors import Code, MessageError, ParametersError, UsageError
 from tclearn.identity.seed_chain import links
@@ -39,7 +38,6 @@ from tclearn.protocols.deepchain.agent.files import (
 from tclearn.protocols.deepchain.agent.fraud_proofs import accusation, challenge, dispute
 from tclearn.protocols.deepchain.agent.joining import JOINING, Membership, joining
 from tclearn.protocols.deepchain.agent.keeping import keyed, made_once
-from tclearn.protocols.deepchain.agent.learning import Learning
 from tclearn.protocols.deepchain.agent.quantising import dequantise, gradient, quantise, stepped
 from tclearn.protocols.deepchain.agent.randomness import OperatingSystem, Randomness
 from tclearn.protocols.deepchain.agent.watching import ACCUSE, CHALLENGE, DISPUTE, Watched, accused
@@ -48,6 +46,7 @@ from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
 from tclearn.protocols.deepchain.records import Iteration
 from tclearn.protocols.deepchain.state import State
 from tclearn.protocols.deepchain.steps import due_ms
+from tclearn.protocols.deepchain.terms import DeepChainTerms
 from tclearn.protocols.deepchain.times import PHASES
 
 _GIVE_UP_PARTS: Final = 4
@@ -60,19 +59,16 @@ class Performer:
 
     Attributes:
         rules: the contract, with a ``PaillierJudge``.
-        learning: what is trained.
         membership: what a party has; ``None``: the member is only a worker.
         randomness: of ciphertexts and proofs.
         encryptor: with the table of the key, which members in one process share; ``None``: made when it is needed.
         run: cores.
 
     Raises:
-        CharterError: the terms are about another model, or another number of ciphertexts than it takes.
         UsageError: the judge has no key; or randomness that others know, under a key that is meant to protect.
     """
 
     rules: DeepChain
-    learning: Learning
     membership: Membership | None = None
     randomness: Randomness = field(default_factory=OperatingSystem)
     encryptor: Encryptor | None = field(default=None, repr=False)
@@ -81,7 +77,7 @@ class Performer:
     _links: tuple[Digest, ...] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        judge, terms = self.rules.judge, self.rules.terms
+        judge = self.rules.judge
         if not isinstance(judge, PaillierJudge):
             raise UsageError(Code.USAGE, "a judge without a threshold key", expected="a PaillierJudge")
         if self.randomness.simulated and not judge.key.is_toy:
@@ -90,14 +86,8 @@ class Performer:
                 f"seeded randomness for a key of {judge.key.bits} bits",
                 expected="the operating system's; seeds are for toy keys",
             )
-        faults = Faults()
-        if self.learning.digest != terms.model:
-            faults.add(f"a model {self.learning.digest.hex()[:16]}…", f"{terms.model.hex()[:16]}…, as in the terms")
-        if (count := judge.layout.count(self.learning.values)) != terms.key.ciphertexts:
-            faults.add(f"[key] ciphertexts is {terms.key.ciphertexts}", f"{count}, for {self.learning.values} values")
-        faults.check()
         self._judge = judge
-        self._examiner = Examiner(terms, judge, self.run)
+        self._examiner = Examiner(self.rules.terms, judge, self.run)
 
     @cached_property
     def contract(self) -> Watched:
@@ -123,12 +113,12 @@ class Performer:
             "contribute": self._contribute,
             "attach": lambda *_: calls.call(calls.Attach(iteration.number)),
             "update": self._update,
-            "take": self._take,
             "share": self._share,
         }
         voting: dict[str, Callable[[State, Iteration, Site, bool], Call | None]] = {
             "verify": self._verify,
             "check": self._check,
+            "take": self._take,
             "report": self._report,
         }
         if duty.kind in voting:
@@ -143,24 +133,24 @@ class Performer:
             StorageError: an opened sum is not in the store.
             ParametersError: W_0 is not what the terms say.
         """
-        rounds = state.group.rounds
+        rounds, terms = state.group.rounds, self.rules.terms
         if self._model is None or self._model[0] > rounds:
-            start = site.trainer.initial(self.learning.seed)
-            start.check(self.learning.layout)
-            if start.digest != self.learning.initial:
+            start = site.trainer.initial(terms.model.seed)
+            start.check(terms.model.layout)
+            if start.digest != terms.model.initial:
                 raise ParametersError(
                     Code.PARAMETERS_DIGEST,
                     f"a W_0 with digest {start.digest.hex()[:16]}…",
-                    expected=f"{self.learning.initial.hex()[:16]}… as the terms say",
+                    expected=f"{terms.model.initial.hex()[:16]}… as the terms say",
                     remedy="the model code here is another version",
                 )
             self._model = 0, start
         for number in range(self._model[0] + 1, rounds + 1):
             result = state.result(number)
-            count, layout = self.learning.values, self._judge.layout
+            count, layout = terms.values, self._judge.layout
             data = site.store.get(result.opened, size_max=opened_bytes_max(count))
             sums = read_opened(data, result.iteration, count, layout.slot_bits)
-            mean = dequantise(sums, result.divisor, self.learning.clip, layout.levels)
+            mean = dequantise(sums, result.divisor, terms.key.clip, layout.levels)
             self._model = number, stepped(self._model[1], mean)
         return self._model[1]
 
@@ -179,14 +169,11 @@ class Performer:
 
     def _steps(self, state: State, iteration: Iteration, site: Site) -> list[int] | None:
         start = self.model(state, site)
-        # The seed is this member's secret: nobody can replay its training to learn about its records.
-        name = digest("tclearn/deepchain/training/1", self.rules.terms.digest, iteration.number)
-        seed = int.from_bytes(keyed(site, b"training", name)[:8], "big") >> 1
-        contribution = site.trainer.train(start, Work(seed, self.learning.hyperparameters, frozenset()))
+        contribution = site.trainer.train(start, work(self.rules.terms, iteration.number, site))
         if contribution is None:
             return None
         change = gradient(start, contribution.parameters)
-        return [int(step) for step in quantise(change, self.learning.clip, self._judge.layout.levels)]
+        return [int(step) for step in quantise(change, self.rules.terms.key.clip, self._judge.layout.levels)]
 
     def _verify(self, state: State, iteration: Iteration, site: Site, late: bool) -> Call | None:
         handed = sorted(set(iteration.gradients) - set(iteration.convicted))
@@ -250,9 +237,11 @@ class Performer:
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
-    def _take(self, duty: Duty, state: State, iteration: Iteration, site: Site) -> Call | None:
+    def _take(self, state: State, iteration: Iteration, site: Site, late: bool) -> Call | None:
         right = self._examiner.sum_is_right(iteration, site.store)
-        return calls.call(calls.Take(iteration.number)) if right else None
+        if right is None and not late:
+            return None
+        return calls.call(calls.Take(iteration.number, int(right is True)))
 
     def _share(self, duty: Duty, state: State, iteration: Iteration, site: Site) -> Call | None:
         membership = self.membership
@@ -293,7 +282,7 @@ class Performer:
             return calls.call(calls.Report(iteration.number, missing))
         present = [terms.number(party) for party in iteration.counted]
         try:
-            sums = opened(self._judge.key, layout, sound, self.learning.values, present, run=self.run)
+            sums = opened(self._judge.key, layout, sound, self.rules.terms.values, present, run=self.run)
         except MessageError:
             # Somebody has encrypted values out of range: nobody can tell who, and nobody should train on it.
             return calls.call(calls.Report(iteration.number, missing))
@@ -310,6 +299,19 @@ class Performer:
     def _places(self, iteration: Iteration, member: MemberId) -> Callable[[int], Context]:
         terms = self.rules.terms
         return lambda batch: Context(terms.digest, iteration.number, terms.number(member), batch)
+
+
+def work(terms: DeepChainTerms, iteration: int, site: Site) -> Work:
+    """What a party's trainer is asked for in an iteration, by its number.
+
+    The seed is the member's secret: nobody else can replay its training to learn about its records. Other members or
+    another model mean another seed, so that sums of two coalitions do not differ by one party's gradient alone; another
+    threshold key does not.
+    """
+    members = [member.to_value() for member in terms.members]
+    name = digest("tclearn/deepchain/training/1", members, [*terms.parties], terms.model.to_value(), iteration)
+    seed = int.from_bytes(keyed(site, b"training", name)[:8], "big") >> 1
+    return Work(seed, terms.hyperparameters, frozenset())
 
 
 def _late(state: State, iteration: Iteration, now_ms: int) -> bool:
