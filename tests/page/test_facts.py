@@ -9,9 +9,9 @@ from tests.protocols.world import World, ids, verdict
 from tclearn.coalition.evidence import MILLION, Paired
 from tclearn.coalition.terms import ScheduleTerms
 from tclearn.encoding import MemberId
-from tclearn.page.facts import SPARED, WAITING, Facts, in_order, vote_shown
+from tclearn.page.facts import SPARED, WAITING, Facts, vote_shown
 from tclearn.page.members import tallies
-from tclearn.page.text import duration, moment, paired, plural, ppm, short
+from tclearn.page.text import duration, in_order, moment, paired, plural, ppm, short
 
 
 @pytest.fixture(scope="module")

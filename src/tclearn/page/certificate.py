@@ -62,7 +62,7 @@ def _fields(facts: Facts, chained: ChainedBlock) -> list[tuple[Child, Child]]:
         ("Asked for by" if block.kind == REVERT else "Contributor", block.contributor or _nobody(block)),
         ("Samples", f"{text.whole(block.samples)}, of which {text.whole(block.set_aside)} put aside for its L"),
         ("Root of data IDs", text.hexadecimal(block.data_ids)),
-        ("Hyper-parameters", hyperparameters(block.hyperparameters)),
+        ("Hyper-parameters", text.hyperparameters(block.hyperparameters)),
         ("Performance on G", _performance(block)),
         ("Best so far", link(f"block {block.best}", f"#block-{block.best}")),
     ]
@@ -103,16 +103,6 @@ def _hidden(hidden: Hidden) -> list[tuple[Child, Child]]:
     if hidden.missing:
         fields.append(("Showed no hidden part", ", ".join(hidden.missing)))
     return fields
-
-
-def hyperparameters(values: dict[str, int]) -> str:
-    """Hyper-parameters as users write them."""
-    return ", ".join(f"{name} {hyperparameter(name, value)}" for name, value in sorted(values.items())) or text.NONE
-
-
-def hyperparameter(name: str, value: int) -> str:
-    """One value: millionths where the charter keeps it in millionths."""
-    return text.ppm(value) if name == "learning_rate" or name.endswith("_ppm") else str(value)
 
 
 def _performance(block: Block) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 from tclearn.coalition.draw import committee_size
 from tclearn.coalition.privacy import EXAMPLE, delta_text
 from tclearn.coalition.quorum import faulty_max, quorum
-from tclearn.coalition.terms import DataIdTerms, PrivacyTerms, VaultTerms
+from tclearn.coalition.terms import DataIdTerms, MemberRecord, PrivacyTerms, VaultTerms
 from tclearn.coalition.words import ALL
 from tclearn.page import text
-from tclearn.page.certificate import hyperparameter, hyperparameters
+from tclearn.page.agreed import keys_table, model_facts
 from tclearn.page.facts import Facts
 from tclearn.page.markup import Child, Html, el, join
 from tclearn.page.overview import rule_words
 from tclearn.page.tables import facts as listed
-from tclearn.page.tables import fold, heading, number, row, section, table
+from tclearn.page.tables import heading, number, row, section, table
 from tclearn.protocols.tclearn.calls import ROTATE, Change
 
 _LEVELS = {
@@ -49,26 +47,16 @@ def charter(facts: Facts) -> Html:
         listed([*_model(facts), *_task(facts), *_decisions(facts), *_training(facts)]),
         _changes(facts),
         el("h3", "Members and keys"),
-        _members(facts),
+        keys_table(_members(facts)),
     )
 
 
 def _model(facts: Facts) -> list[tuple[Child, Child]]:
-    charter, model = facts.charter, facts.charter.model
-    arguments = ", ".join(f"{name} = {value}" for name, value in sorted(model.arguments.items()))
-    layout = [
-        row(tensor.name, tensor.dtype, " × ".join(map(str, tensor.shape)) or "a single number")
-        for tensor in model.layout
-    ]
-    parameters = sum(math.prod(tensor.shape) for tensor in model.layout)
-    what = f"{text.plural(len(model.layout), 'tensor')}, {text.plural(parameters, 'parameter')}"
+    charter = facts.charter
     return [
         ("Protocol", f"{charter.protocol}, level {charter.level}{_LEVELS.get(charter.level, '')}"),
         ("Contracts", ", ".join(charter.contracts)),
-        ("Model", el("code", f"{model.factory}({arguments})", class_="wrap")),
-        ("Its source", ["each member installs it; the file has the digest ", text.hexadecimal(model.source)]),
-        ("Its shape", fold(what, table(["tensor", "type", "shape"], layout, caption="tensors"), css="inline")),
-        ("M₀", [f"drawn from the seed {model.seed}; parameters digest ", text.hexadecimal(model.initial)]),
+        *model_facts(charter.model, "M₀"),
         ("Trainer", charter.trainer),
     ]
 
@@ -97,7 +85,9 @@ def _decisions(facts: Facts) -> list[tuple[Child, Child]]:
     words = rule_words(acceptance.rule, acceptance.lambda_ppm)
     faulty = text.plural(faulty_max(members), "faulty member")
     whole = "all but the proposer" if size == members - 1 else "drawn by strength, the proposer left out"
-    further = "".join(f", {name} {hyperparameter(name, value)}" for name, value in sorted(acceptance.arguments.items()))
+    further = "".join(
+        f", {name} {text.hyperparameter(name, value)}" for name, value in sorted(acceptance.arguments.items())
+    )
     return [
         ("Acceptance rule", f"{acceptance.rule}, λ {text.ppm(acceptance.lambda_ppm)}{further}: {words}"),
         ("Validators", f"{size} for each candidate, {whole}; {schedule.attempts} draws at most"),
@@ -126,9 +116,9 @@ def _stop(facts: Facts) -> str:
 
 def _training(facts: Facts) -> list[tuple[Child, Child]]:
     charter, rate = facts.charter, facts.charter.learning_rate
-    pairs: list[tuple[Child, Child]] = [("Hyper-parameters", hyperparameters(charter.hyperparameters))]
+    pairs: list[tuple[Child, Child]] = [("Hyper-parameters", text.hyperparameters(charter.hyperparameters))]
     if facts.state.hyperparameters != charter.hyperparameters:
-        pairs.append(("In force now", hyperparameters(facts.state.hyperparameters)))
+        pairs.append(("In force now", text.hyperparameters(facts.state.hyperparameters)))
     if rate is not None:
         words = f"{rate.rule}: × {text.ppm(rate.factor_ppm)} after more than {text.plural(rate.patience, 'block')} "
         words += f"without a new best, never below {text.ppm(rate.minimum_ppm)}"
@@ -198,21 +188,9 @@ def _what(change: Change) -> str:
         return f"expulsion of {change.expelled}"
     if change.member is not None:
         return f"{'other keys for' if change.kind == ROTATE else 'admission of'} {change.member.id}"
-    return hyperparameters(change.values or {})
+    return text.hyperparameters(change.values or {})
 
 
-def _members(facts: Facts) -> Html:
-    origins = {"os": "random", "seed": "from a printed seed"}
+def _members(facts: Facts) -> list[MemberRecord]:
     known = {member.id: member for member in facts.state.member_records}
-    rows = [
-        row(
-            member.id,
-            origins.get(member.origin, member.origin),
-            text.hexadecimal(member.key),
-            text.hexadecimal(member.seed_tip),
-            text.hexadecimal(member.certificate) if member.certificate else "none",
-        )
-        for member in map(known.__getitem__, facts.members)
-    ]
-    head = ["member", "keys", "Ed25519 public key", "tip of its seed chain", "root certificate (SHA-256)"]
-    return table(head, rows, caption="members", css="keys")
+    return [known[member] for member in facts.members]

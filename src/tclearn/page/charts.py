@@ -45,7 +45,7 @@ class Line:
     Attributes:
         name: whose it is.
         points: from left to right.
-        style: ``"main"``, ``"rest"``, or the number of a colour and shape.
+        style: ``"main"``, ``"rest"``, ``"reference"``, or the number of a colour and shape.
         labelled: whether its name stands at its end, and in the legend.
     """
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -13,6 +12,7 @@ from tclearn.coalition.block import INCREMENT, REVERT
 from tclearn.coalition.evidence import Paired
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.encoding import MemberId
+from tclearn.page.text import in_order
 from tclearn.protocols.tclearn.history import REVERTED, Ballot, Step, history
 from tclearn.protocols.tclearn.records import ACCEPTED, STALE, Candidate, ChainedBlock
 from tclearn.protocols.tclearn.state import State
@@ -127,17 +127,6 @@ class Facts:
     @cached_property
     def _by_block(self) -> dict[int, Step]:
         return {step.block: step for step in self.steps if step.block is not None}
-
-
-def in_order(members: Iterable[MemberId]) -> list[MemberId]:
-    """Names as people sort them: ``hospital-2`` before ``hospital-10``."""
-
-    def key(member: MemberId) -> list[tuple[int, int, str]]:
-        # Every other piece is a number; a number comes before a word.
-        pieces = re.split(r"([0-9]+)", member)
-        return [(0, int(piece), "") if at % 2 else (1, 0, piece) for at, piece in enumerate(pieces)]
-
-    return sorted(members, key=key)
 
 
 def vote_shown(step: Step, ballot: Ballot) -> str:

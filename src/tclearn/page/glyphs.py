@@ -9,10 +9,11 @@ from tclearn.page.markup import Html, el
 from tclearn.page.scales import Scale
 
 Style = int | str
-"""How a series looks: ``"main"``, ``"rest"``, or the number of a colour and shape."""
+"""How a series looks: ``"main"``, ``"rest"``, ``"reference"``, or the number of a colour and shape."""
 COLOURS: Final = 8
 """Series that can be told apart by colour and shape."""
 CROSS: Final = "M-4 -4L4 4M4 -4L-4 4"
+_DIVERGING: Final = 200.0
 
 _SHAPES: Final = (
     "M-3.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0Z",
@@ -68,8 +69,33 @@ def bar(share: float) -> Html:
     return el("svg", track, filled, viewBox="0 0 80 5", class_="share", aria_hidden="true")
 
 
+def diverging(minus: int, plus: Sequence[int], *, least: int, most: int) -> Html:
+    """What is lost to the left of a line, what is gained to the right, for a table cell that has the numbers beside it.
+
+    Args:
+        minus: lost.
+        plus: gained, of several kinds, one after the other.
+        least: the most that anybody has lost, which sets the scale with ``most``.
+        most: the most that anybody has gained.
+    """
+    scale = Scale(-least, max(most, 1 - least), 0, _DIVERGING)
+    bars = [_piece(scale, -minus, 0, "minus")] if minus else []
+    end = 0
+    for kind, number in enumerate(plus):
+        if number:
+            bars.append(_piece(scale, end, end + number, f"plus p{kind}"))
+        end += number
+    zero = path(f"M{scale(0):.1f} 0V12", "zero")
+    return el("svg", bars, zero, viewBox=f"0 0 {_DIVERGING:g} 12", class_="diverging", aria_hidden="true")
+
+
+def _piece(scale: Scale, start: int, end: int, css: str) -> Html:
+    width = scale(end) - scale(start)
+    return el("rect", x=f"{scale(start):.1f}", y="1", width=f"{width:.1f}", height="10", class_=css)
+
+
 def swatch(style: Style) -> Html:
     """A short piece of a line with its shape, for legends."""
-    point = shape(style, 12, 6) if style != "rest" else None
+    point = shape(style, 12, 6) if style not in ("rest", "reference") else None
     stroke = path("M0 6H24", f"line {css_class(style)}")
     return el("svg", stroke, point, viewBox="0 0 24 12", class_="swatch", aria_hidden="true")

@@ -6,7 +6,7 @@ from typing import Final
 
 from tclearn.encoding import MemberId
 from tclearn.page import text
-from tclearn.page.facts import Facts, in_order
+from tclearn.page.facts import Facts
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import fold, heading, link, number, row, section, table
 from tclearn.protocols.tclearn.reading_journal import (
@@ -36,7 +36,7 @@ def readings(facts: Facts) -> Html | None:
         return None
     noted = journal(facts.state)
     by_name = {each.member: each for each in statistics(facts.state)}
-    members = in_order(by_name)
+    members = text.in_order(by_name)
     title = "Readings: who had which version"
     legend = el(
         "ul",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from tclearn.coalition.digest_text import format_digest
 from tclearn.coalition.evidence import MILLION, Paired
 from tclearn.coalition.quantities import decimal_text
-from tclearn.encoding import Digest
+from tclearn.encoding import Digest, MemberId
 from tclearn.page.markup import Html, el
 
 NONE: Final = "–"
@@ -24,6 +26,21 @@ def metric(name: str) -> str:
 def share(value: float | None, decimals: int = 4) -> str:
     """A performance, 0 to 1."""
     return NONE if value is None else f"{value:.{decimals}f}"
+
+
+def compared(value: float | None, other: float, what: str) -> str:
+    """How far another performance is from one: ``"0.004 above the coalition"``.
+
+    Args:
+        value: what it is compared with; ``None``: there is nothing yet.
+        other: the other one.
+        what: whose performance ``value`` is.
+    """
+    if value is None:
+        return "for comparison"
+    if abs(value - other) < 0.0005:
+        return "the same"
+    return f"{abs(value - other):.3f} {'below' if value > other else 'above'} {what}"
 
 
 def counted(result: Paired) -> str:
@@ -82,6 +99,41 @@ def duration(span_ms: int) -> str:
 def short(text: str, most: int = 20) -> str:
     """A name that has to fit; the whole of it belongs into a title beside."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers, three or more that follow each other in one: ``"1–3, 5 and 7"``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words: list[str] = []
+    for run in runs:
+        words += [f"{run[0]}–{run[-1]}"] if len(run) > 2 else map(str, run)
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def in_order(members: Iterable[MemberId]) -> list[MemberId]:
+    """Names as people sort them: ``hospital-2`` before ``hospital-10``."""
+
+    def key(member: MemberId) -> list[tuple[int, int, str]]:
+        # Every other piece is a number; a number comes before a word.
+        pieces = re.split(r"([0-9]+)", member)
+        return [(0, int(piece), "") if at % 2 else (1, 0, piece) for at, piece in enumerate(pieces)]
+
+    return sorted(members, key=key)
+
+
+def hyperparameters(values: Mapping[str, int]) -> str:
+    """Hyper-parameters as users write them."""
+    return ", ".join(f"{name} {hyperparameter(name, value)}" for name, value in sorted(values.items())) or NONE
+
+
+def hyperparameter(name: str, value: int) -> str:
+    """One value: millionths where the charter keeps it in millionths."""
+    return ppm(value) if name == "learning_rate" or name.endswith("_ppm") else str(value)
 
 
 def hexadecimal(data: bytes) -> Html:
