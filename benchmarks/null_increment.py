@@ -32,6 +32,7 @@ from tclearn.learning.parameters import Parameters
 from tclearn.ledger import Transaction
 from tclearn.simulation.simulate import Simulation
 from tclearn.store import Store
+from tclearn.store.interface import Readable
 
 MEMBERS = 7
 NUMBERS = 1_200_000
@@ -51,6 +52,13 @@ class Counting:
     def put(self, data: bytes) -> Digest:
         self.writes += 1
         return self.store.put(data)
+
+    def put_stream(self, stream: Readable, *, size_max: int, name: Digest | None = None) -> Digest:
+        self.writes += 1
+        return self.store.put_stream(stream, size_max=size_max, name=name)
+
+    def size(self, name: Digest) -> int:
+        return self.store.size(name)
 
     def has(self, name: Digest) -> bool:
         return self.store.has(name)

@@ -27,7 +27,7 @@ from tclearn.encoding import MemberId
 from tclearn.protocols.tclearn.state import State
 from tclearn.service import server
 from tclearn.service.home import MemberHome, Oneself
-from tclearn.simulation.demo import SERVICE
+from tclearn.simulation.demo_directory import SERVICE
 from tclearn.simulation.network import ENROLMENT, found_coalition
 from tclearn.simulation.simulate import MEMBERS as HOMES
 from tclearn.simulation.simulate import Setting

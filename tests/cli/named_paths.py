@@ -165,7 +165,10 @@ OPENED = (
 )
 VAULTS = (BACKUP, RESTORE, *RESTORED, *OPENED)
 
-ROWS = (*FILES, *DIRECTORIES, *OUTPUTS, *MADE, JOINED, *VAULTS)
+# The folder of objects that a record names (tests/cli/test_deepchain_record.py).
+PROOFS = "ledger verify hearts.tclearn --proofs @"
+
+ROWS = (*FILES, *DIRECTORIES, *OUTPUTS, *MADE, JOINED, *VAULTS, PROOFS)
 
 Place = tuple[str, str]
 """The words of a command, and the name of one of its parameters."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from textwrap import fill
@@ -11,36 +10,63 @@ from typing import Annotated, Final
 import typer
 from rich.status import Status
 
+from tclearn.cli.demo_deepchain import demo_deepchain
+from tclearn.cli.demoing import attacks_of, progress_line, refuse_others, stopped, update
 from tclearn.cli.output import messages, print_json, say
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.errors import Code, UsageError
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.attacks import KINDS, Attack
+from tclearn.simulation.deepchain.attacks import KINDS as DEEPCHAIN_KINDS
+from tclearn.simulation.deepchain.attacks import Attack as DeepChainAttack
+from tclearn.simulation.deepchain.options import DeepChainOptions
 from tclearn.simulation.demo import Demo, DemoOptions, DemoResult
+from tclearn.simulation.demo_options import kept_protocol
 from tclearn.simulation.demo_result import EXPORT, MODEL
 from tclearn.simulation.progress import doing
 from tclearn.simulation.rows import header, row
 from tclearn.simulation.simulate import MEMBERS
 
-_NOBODY: Final = "none"
+_DEEPCHAIN: Final = "deepchain"
+_PROTOCOLS: Final = ("tclearn", _DEEPCHAIN)
+_OF_TCLEARN: Final = ("rule", "lambda_", "level", "network")
+_OF_DEEPCHAIN: Final = ("key_bits",)
 
-EPILOG: Final = "\b\n" + fill(f"KIND is one of {', '.join(KINDS)}.", 76, break_on_hyphens=False)
+EPILOG: Final = "\n\n".join(
+    "\b\n" + fill(text, 76, break_on_hyphens=False)
+    for text in (
+        f"KIND is one of {', '.join(KINDS)}.",
+        f"With --protocol {_DEEPCHAIN}: {', '.join(DEEPCHAIN_KINDS)}.",
+    )
+)
 """Below the options: names of attacks, none of them broken at its hyphen."""
 
 
 def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    context: typer.Context,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="tclearn: increments one by one, tested by the others; deepchain: encrypted gradients, added up.",
+        ),
+    ] = "tclearn",
     dataset: Annotated[str, typer.Option(metavar="NAME", help="digits, breast-cancer or mnist.")] = "digits",
-    members: Annotated[int, typer.Option(metavar="N", help="How many members, 2 to 50.")] = 7,
+    members: Annotated[
+        int, typer.Option(metavar="N", help="How many members, 2 to 50; with deepchain parties, from 4 on.")
+    ] = 7,
     attack: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KIND@MEMBER",
             help="Who misbehaves, and how; repeat for each. `--attack none`: nobody. By default hospital-3 flips "
-            "labels and hospital-4 submits used records.",
+            "labels and hospital-4 submits used records; with deepchain hospital-3 hands in a wrong proof, hospital-5 "
+            "withholds shares, and worker-2 a wrong sum.",
         ),
     ] = None,
     blocks: Annotated[
-        int | None, typer.Option(metavar="N", help="How many blocks to make; by default the data set's own.")
+        int | None,
+        typer.Option(metavar="N", help="How many blocks, or iterations of deepchain; by default the data set's own."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Fixes everything that is random.")] = 1,
     rule: Annotated[
@@ -51,6 +77,9 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
         str,
         typer.Option(metavar="A|B", help="A: the model is public; B: it lies in a vault, readings are on the ledger."),
     ] = "A",
+    key_bits: Annotated[
+        int, typer.Option(metavar="N", help="deepchain: of the threshold key, 2048 or 3072; 512 is a toy.")
+    ] = 2048,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The directory to make; an earlier demonstration there is replaced.")
     ] = Path("demo"),
@@ -64,10 +93,16 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train one model among members of whom some misbehave; write report, model and record."""
+    if _runs(protocol, context, out, resume=resume) == _DEEPCHAIN:
+        refuse_others(context, _DEEPCHAIN, _OF_TCLEARN)
+        asked = DeepChainOptions(dataset, members, attacks_of(attack, DeepChainAttack.parse), blocks, seed, key_bits)
+        demo_deepchain(asked, out, resume=resume, as_json=as_json)
+        return
+    refuse_others(context, "tclearn", _OF_DEEPCHAIN)
     options = DemoOptions(
         dataset=dataset,
         members=members,
-        attacks=_attacks(attack),
+        attacks=attacks_of(attack, Attack.parse),
         blocks=blocks,
         seed=seed,
         rule=rule,
@@ -77,7 +112,7 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if network:
         _over_network(options, out, resume=resume, as_json=as_json)
         return
-    with _progress(as_json) as progress:
+    with progress_line(as_json) as progress:
         made = Demo.prepare(options, out, resume=resume)
         try:
             if not as_json:
@@ -86,11 +121,10 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
             result = made.run(
                 on_step=lambda step: None if as_json else say(row(step)),
                 on_entry=lambda state: _tell(progress, state),
-                on_phase=lambda what: _update(progress, what),
+                on_phase=lambda what: update(progress, what),
             )
         except KeyboardInterrupt:
-            messages.print(f"stopped · go on with: tclearn demo --resume --out {out}", markup=False, soft_wrap=True)
-            raise typer.Exit(130) from None
+            raise stopped(out) from None
         finally:
             made.close()
     if as_json:
@@ -99,20 +133,21 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _summarise(result)
 
 
-def _attacks(texts: list[str] | None) -> tuple[Attack, ...] | None:
-    if not texts:
-        return None
-    if _NOBODY not in texts:
-        return tuple(Attack.parse(text) for text in texts)
-    others = [text for text in texts if text != _NOBODY]
-    if others:
+def _runs(protocol: str, context: typer.Context, out: Path, *, resume: bool) -> str:
+    # What is resumed says itself what it is.
+    if protocol not in _PROTOCOLS:
+        raise UsageError(Code.USAGE, f"--protocol is {protocol!r}", expected=" or ".join(_PROTOCOLS))
+    if not resume:
+        return protocol
+    kept, source = kept_protocol(out), context.get_parameter_source("protocol")
+    if source is not None and source.name != "DEFAULT" and protocol != kept:
         raise UsageError(
             Code.USAGE,
-            f"--attack {_NOBODY} beside --attack {others[0]}",
-            expected=f"{_NOBODY} alone, or attacks",
-            remedy="leave one of them out",
+            f"the interrupted demonstration has --protocol {kept}, not --protocol {protocol}",
+            expected="--resume without other options",
+            remedy="start another one with another --out",
         )
-    return ()
+    return kept
 
 
 def _lambda(text: str) -> Decimal:
@@ -130,7 +165,7 @@ def _over_network(options: DemoOptions, out: Path, *, resume: bool, as_json: boo
 
     if resume:
         raise UsageError(Code.USAGE, "--resume with --network", remedy="start the demonstration anew without --resume")
-    with _progress(as_json) as progress:
+    with progress_line(as_json) as progress:
         made = NetworkDemo.prepare(options, out)
         try:
             if not as_json:
@@ -138,7 +173,7 @@ def _over_network(options: DemoOptions, out: Path, *, resume: bool, as_json: boo
                 say(header())
             state = made.run(
                 on_step=lambda step: None if as_json else say(row(step)),
-                on_phase=lambda what: _update(progress, what),
+                on_phase=lambda what: update(progress, what),
             )
         except KeyboardInterrupt:
             messages.print("stopped", markup=False)
@@ -186,17 +221,6 @@ def _summarise(result: DemoResult) -> None:
     say(f"record  {result.export.path}     check it:  tclearn ledger verify {result.export.path}")
 
 
-def _progress(as_json: bool) -> AbstractContextManager[Status | None]:
-    if as_json or not messages.is_terminal:
-        return nullcontext()
-    return Status("reading data", console=messages)
-
-
 def _tell(progress: Status | None, state: State) -> None:
     if progress is not None:
         progress.update(doing(state))
-
-
-def _update(progress: Status | None, what: str) -> None:
-    if progress is not None:
-        progress.update(what)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -10,15 +11,17 @@ import typer
 
 from tclearn.cli.evidence import evidence
 from tclearn.cli.options import AsJson, Directory
-from tclearn.cli.output import count, natural, print_json, say, table, when
+from tclearn.cli.output import count, natural, print_json, say, show_error, table, when
+from tclearn.cli.proofs import audited, objects_for
 from tclearn.cli.receipt import receipt
 from tclearn.cli.signed import told_digest
 from tclearn.coalition.digest_text import format_digest
-from tclearn.directory import CoalitionDirectory
 from tclearn.directory.reading import open_file, read_file
-from tclearn.encoding import Digest
+from tclearn.directory.record import RecordDirectory
+from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, MessageError, UsageError
 from tclearn.files import is_folder, is_there, write_whole
+from tclearn.identity import PublicKey
 from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.export import ExportReader
 from tclearn.ledger.transaction import Transaction
@@ -26,6 +29,7 @@ from tclearn.ledger.verify import Verified, verify
 from tclearn.limits import EXPORT_NOTE_BYTES_MAX
 from tclearn.protocols import terms_of
 from tclearn.protocols.tclearn.history import REVERTED, history
+from tclearn.protocols.tclearn.state import State
 
 app = typer.Typer(no_args_is_help=True, help="Show, export and verify the record.")
 
@@ -39,19 +43,22 @@ def show(
     """List the ledger's entries: when, who, what, and what became of it."""
     if last < 0:
         raise UsageError(Code.USAGE, f"--last is {last}", expected="a number of entries, or 0 for all")
-    with CoalitionDirectory.open(directory) as coalition:
-        state = coalition.state
-        size = len(coalition.ledger)
-        reverts = {step.entry: step.reason for step in history(coalition.state) if step.status == REVERTED}
+    with RecordDirectory.open(directory) as record:
+        state, size = record.ledger.state(), len(record.ledger)
+        who: Callable[[PublicKey], MemberId | None] = record.ledger.member_of
+        reverts = {}
+        if isinstance(state, State):
+            who = state.holder  # former members, too
+            reverts = {step.entry: step.reason for step in history(state) if step.status == REVERTED}
         rows = []
-        for recorded in coalition.ledger.entries(max(0, size - last) if last else 0, size):
+        for recorded in record.ledger.entries(max(0, size - last) if last else 0, size):
             transaction = Transaction.parse(recorded.entry.transaction)
             outcome = recorded.outcome
             rows.append(
                 {
                     "index": recorded.entry.index,
                     "time": when(recorded.entry.time_ms),
-                    "member": state.holder(transaction.signer),
+                    "member": who(transaction.signer),
                     "method": transaction.call.method,
                     "code": outcome.code,
                     "reason": outcome.reason or reverts.get(recorded.entry.index, ""),
@@ -60,7 +67,7 @@ def show(
                 }
             )
     if as_json:
-        print_json({"coalition": coalition.charter.digest.hex(), "entries": rows})
+        print_json({"coalition": record.coalition.hex(), "protocol": record.protocol, "entries": rows})
         return
     table(
         ["entry", "time (UTC)", "member", "says", "bytes", "outcome"],
@@ -79,11 +86,11 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the whole record into one file that anybody can verify offline."""
-    with CoalitionDirectory.open(directory) as coalition:
+    with RecordDirectory.open(directory) as record:
         if is_folder(to):
-            to /= f"{coalition.charter.name}.tclearn"
-        entries = coalition.export(to).head.size
-        digest = coalition.charter.digest
+            to /= f"{record.name}.tclearn"
+        entries = record.export(to).head.size
+        digest = record.coalition
     if as_json:
         print_json({"export": str(to), "entries": entries, "coalition": digest.hex(), "bytes": to.stat().st_size})
     else:
@@ -107,6 +114,10 @@ def verify_command(
     remember: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the record's checkpoint in this file, for --since.")
     ] = None,
+    proofs: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="DeepChain: verify every proof, sum and opening of the objects in here, too."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a record with public keys only. Exit code 3 when it does not hold, naming the first bad entry."""
@@ -118,13 +129,20 @@ def verify_command(
             raise UsageError(Code.USAGE, f"--remember {remember} is the record itself", expected="another file")
         remembered = _checkpoint(since) if since is not None else None
         digest = told_digest(charter) if charter is not None else _claimed(stream)
+        objects = None if proofs is None else objects_for(stream, proofs)
         verified = verify(stream, terms_of, digest, since=remembered)
+        if not as_json:
+            _print(verified, told)
+        looked = None if objects is None else audited(stream, verified, objects, as_json=as_json)
     if as_json:
-        print_json(_as_json(verified, told))
-    else:
-        _print(verified, told)
+        print_json({**_as_json(verified, told), **({} if looked is None else {"proofs": looked.as_json()})})
+    elif looked is not None:
+        looked.say()
     if remember is not None:
         write_whole(remember, verified.checkpoint)
+    if looked is not None and looked.fault is not None:
+        show_error(looked.fault, as_json=False)  # the JSON object has it already
+        raise typer.Exit(looked.fault.exit_code)
 
 
 app.command("receipt", short_help="Write one entry into a file that proves it, or check one.")(receipt)

@@ -21,8 +21,8 @@ from tclearn.cli.signed import (
     transaction_json,
 )
 from tclearn.coalition.digest_text import parse_digest
-from tclearn.directory import CoalitionDirectory
 from tclearn.directory.reading import read_file
+from tclearn.directory.record import RecordDirectory
 from tclearn.encoding import Digest
 from tclearn.errors import Code, UsageError
 from tclearn.files import is_folder, write_whole
@@ -71,16 +71,16 @@ def receipt(
 
 
 def _make(directory: Path, entry: str, to: Path | None) -> Path:
-    with CoalitionDirectory.open(directory) as coalition:
-        index = _index(coalition, entry)
-        data = write_receipt(coalition.ledger, coalition.charter.encode(), terms_of, coalition.log_key(), index)
+    with RecordDirectory.open(directory) as record:
+        index = _index(record, entry)
+        data = write_receipt(record.ledger, record.charter, terms_of, record.log_key(), index)
     name = f"entry-{index}.receipt"
     file = Path(name) if to is None else to / name if is_folder(to) else to
     write_whole(file, data)
     return file
 
 
-def _index(coalition: CoalitionDirectory, entry: str) -> int:
+def _index(record: RecordDirectory, entry: str) -> int:
     if re.fullmatch(r"[0-9]{1,18}", entry):
         return int(entry)
     try:
@@ -92,7 +92,7 @@ def _index(coalition: CoalitionDirectory, entry: str) -> int:
             expected="the index of an entry, or the 64 digits of its transaction's id",
             remedy="`tclearn ledger show` lists the entries, with --json also the ids",
         ) from error
-    outcome = coalition.ledger.outcome(Digest(name))
+    outcome = record.ledger.outcome(Digest(name))
     if outcome is None:
         raise UsageError(
             Code.USAGE, f"the transaction {name.hex()[:16]}… is not in the ledger", remedy="`tclearn ledger show`"

@@ -23,7 +23,7 @@ _MARKS = {True: "yes", False: "NO", None: "–"}
 def reproduce(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False, help="The experiment.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="Name the experiments, and do nothing.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer epochs and one seed, for a first look.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of it and one seed, for a first look.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="The first seed.")] = 1,
     seeds: Annotated[
         int | None, typer.Option(metavar="N", help="How many seeds; by default 3, with --quick 1.")
@@ -64,7 +64,7 @@ def _list(as_json: bool) -> None:
         print_json({"experiments": names})
         return
     table(("experiment", "paper", "shows"), [(each.name, each.paper, each.shows) for each in EXPERIMENTS])
-    say("\n[J] is Lugan et al. 2019. Run one:  tclearn reproduce tclearn-fig5 --quick")
+    say("\n[J] is Lugan et al. 2019, [D] Weng et al. 2019. Run one:  tclearn reproduce tclearn-fig5 --quick")
 
 
 class _Shown(Watcher):
@@ -96,7 +96,8 @@ class _Shown(Watcher):
             self._bar.update(self._task, completed=sum(self._works[: number + 1]), description=names[0])
         if not self._as_json:
             blocks = f"{len(outcome.accepted)} of {len(outcome.increments)} accepted · " if outcome.coalition else ""
-            say(f"  {outcome.name}: {blocks}{outcome.final():.4f} on G · {outcome.seconds:.0f} s")
+            performance = f"{outcome.final():.4f} on G · " if outcome.start else ""
+            say(f"  {outcome.name}: {blocks}{performance}{outcome.seconds:.0f} s")
 
 
 def _seeds(plan: Plan) -> str:

@@ -10,6 +10,7 @@ from tclearn.cli.ballots import say_ballots, step_json
 from tclearn.cli.change_text import asked_fingerprint, change_json, short_name, standing, wanted
 from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import count, natural, print_json, say, table, when
+from tclearn.cli.status_deepchain import is_deepchain, status_deepchain
 from tclearn.coalition.accountant import TRILLION
 from tclearn.coalition.evidence import MILLION
 from tclearn.coalition.privacy import delta_text, epsilon_text
@@ -43,6 +44,9 @@ _WORDS = {
 
 def status(directory: Directory = Path("demo"), as_json: AsJson = False) -> None:
     """Say what the coalition waits for, from whom, until when, and why the last increment was not accepted."""
+    if is_deepchain(directory):
+        status_deepchain(directory, as_json=as_json)
+        return
     now = datetime.now(UTC)
     with CoalitionDirectory.open(directory) as coalition:
         state, ledger, contract = coalition.state, coalition.ledger, coalition.contract

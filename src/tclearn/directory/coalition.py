@@ -12,19 +12,31 @@ from typing import Final, Self
 
 from cryptography import x509
 
+from tclearn.coalition.faults import shown
 from tclearn.coalition.resolved import ResolvedCharter
+from tclearn.coalition.words import PROTOCOLS
 from tclearn.directory.data_ids import ID_JOURNAL, ID_KEY, make_id_files
 from tclearn.directory.enrolments import ENROLMENTS, Known, known_members
-from tclearn.directory.reading import check_file, read_file
+from tclearn.directory.reading import check_file, read_file, read_key
 from tclearn.directory.vault import VAULT, VAULT_KEY, LockedStore, make_vault, open_vault
 from tclearn.encoding import MemberId
-from tclearn.errors import AgentError, CharterError, Code, MessageError, StorageError, UnreachableError, UsageError
+from tclearn.errors import (
+    AgentError,
+    CharterError,
+    Code,
+    MessageError,
+    StorageError,
+    TCLearnError,
+    UnreachableError,
+    UsageError,
+)
 from tclearn.files import is_folder, is_there, make_folder, write_whole, writing
 from tclearn.identity import PublicKey, Signer
 from tclearn.ledger.checkpoint import Note
 from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.export import write_export
-from tclearn.limits import CHARTER_BYTES_MAX, EXPORT_NOTE_BYTES_MAX, KEY_FILE_BYTES_MAX
+from tclearn.limits import CHARTER_BYTES_MAX, EXPORT_NOTE_BYTES_MAX
+from tclearn.protocols import protocol_of
 from tclearn.protocols.tclearn import contract
 from tclearn.protocols.tclearn.contract import TCLearn
 from tclearn.protocols.tclearn.state import State
@@ -181,14 +193,8 @@ class CoalitionDirectory:
             MessageError: the checkpoint is damaged.
         """
         with writing(target) as stream:
-            return write_export(stream, self.charter.encode(), self.ledger, self._signed())
-
-    def _signed(self) -> Signer | Note:
-        if (self.path / LOG_KEY).exists() or not (self.path / NOTE).exists():
-            return self.log_key()
-        note = Note.parse(read_file(self.path / NOTE, EXPORT_NOTE_BYTES_MAX, ""))
-        note.check(PublicKey(self.charter.log_key))
-        return note
+            signed = checkpoint_or_key(self.path, PublicKey(self.charter.log_key))
+            return write_export(stream, self.charter.encode(), self.ledger, signed)
 
     def log_key(self) -> Signer:
         """The key that signs the ledger's heads; only the computer that runs the ledger has it.
@@ -197,10 +203,7 @@ class CoalitionDirectory:
             UnreachableError: it is not here.
             StorageError: it cannot be read, or is not the charter's.
         """
-        signer = Signer(self._secret(LOG_KEY))
-        if signer.public != self.charter.log_key:
-            raise StorageError(Code.KEY_FILE, f"{self.path / LOG_KEY} is not the key that the charter names")
-        return signer
+        return kept_log_key(self.path, PublicKey(self.charter.log_key))
 
     def roots(self, now: datetime) -> dict[MemberId, x509.Certificate]:
         """Root certificate of each member that has a valid one here; see ``known``.
@@ -227,7 +230,7 @@ class CoalitionDirectory:
             UnreachableError: it is not here.
             StorageError: it cannot be read, or is no key.
         """
-        return self._secret(DATA_KEY)
+        return read_key(self.path / DATA_KEY)
 
     def close(self) -> None:
         """Release the files."""
@@ -240,19 +243,6 @@ class CoalitionDirectory:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
-
-    def _secret(self, name: str) -> bytes:
-        file = self.path / name
-        content = read_file(file, KEY_FILE_BYTES_MAX, "run this where the file is kept, or restore it")
-        try:
-            secret = bytes.fromhex(content.decode("ascii").strip())
-        except ValueError:
-            secret = b""
-        if len(secret) != 32:
-            raise StorageError(
-                Code.KEY_FILE, f"{file} is no key", expected="64 hexadecimal digits", remedy="restore it from a copy"
-            )
-        return secret
 
 
 def _store(path: Path, charter: ResolvedCharter, passphrase: str | None) -> Store:
@@ -277,11 +267,28 @@ def kept_charter(path: Path, remedy: str) -> ResolvedCharter:
     Raises:
         UnreachableError: there is none.
         StorageError: it is not usable.
-        UsageError: it is larger than a charter may be.
+        UsageError: it is larger than a charter may be, or one of another protocol.
     """
-    file = path / CHARTER
+    data = kept_charter_bytes(path, remedy)
     try:
-        return ResolvedCharter.from_bytes(read_file(file, CHARTER_BYTES_MAX, ""))
+        protocol = protocol_of(data)
+        if protocol not in PROTOCOLS:
+            raise UsageError(
+                Code.USAGE,
+                f"{path} is a coalition of the protocol {shown(protocol)}",
+                expected=f"one of {' or '.join(PROTOCOLS)}, for this command",
+                remedy="`tclearn status`, `ledger show`, `export` and `receipt` read it; "
+                "`ledger verify --proofs` checks it all",
+            )
+        return ResolvedCharter.from_bytes(data)
+    except (MessageError, CharterError) as error:
+        raise no_charter(path, error) from error
+
+
+def kept_charter_bytes(path: Path, remedy: str) -> bytes:
+    """The bytes of the charter in a directory, of any protocol; arguments and errors are those of ``kept_charter``."""
+    try:
+        return read_file(path / CHARTER, CHARTER_BYTES_MAX, "")
     except UnreachableError:
         raise UnreachableError(
             Code.FILE_MISSING,
@@ -289,10 +296,36 @@ def kept_charter(path: Path, remedy: str) -> ResolvedCharter:
             expected=f"a directory with {CHARTER} and {LEDGER}",
             remedy=remedy,
         ) from None
-    except (MessageError, CharterError) as error:
-        raise StorageError(
-            Code.LEDGER_FILE, f"{file} is no charter: {error.what}", remedy="restore it from a copy"
-        ) from error
+
+
+def no_charter(path: Path, error: TCLearnError) -> StorageError:
+    """The error for a directory whose charter cannot be read."""
+    return StorageError(
+        Code.LEDGER_FILE, f"{path / CHARTER} is no charter: {error.what}", remedy="restore it from a copy"
+    )
+
+
+def kept_log_key(path: Path, public: PublicKey) -> Signer:
+    """The key in a coalition's directory that signs the ledger's heads; see ``CoalitionDirectory.log_key``."""
+    signer = Signer(read_key(path / LOG_KEY))
+    if signer.public != public:
+        raise StorageError(Code.KEY_FILE, f"{path / LOG_KEY} is not the key that the charter names")
+    return signer
+
+
+def checkpoint_or_key(path: Path, public: PublicKey) -> Signer | Note:
+    """What a record of a directory's ledger ends with: the log's key, or beside a copy the checkpoint that it signed.
+
+    Raises:
+        UnreachableError: neither is here.
+        StorageError: the key cannot be read, or is not the charter's.
+        MessageError: the checkpoint is damaged.
+    """
+    if (path / LOG_KEY).exists() or not (path / NOTE).exists():
+        return kept_log_key(path, public)
+    note = Note.parse(read_file(path / NOTE, EXPORT_NOTE_BYTES_MAX, ""))
+    note.check(public)
+    return note
 
 
 def _check_free(path: Path) -> None:

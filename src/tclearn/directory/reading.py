@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tclearn.errors import Code, StorageError, UnreachableError, UsageError
+from tclearn.limits import KEY_FILE_BYTES_MAX
 
 
 def open_file(path: Path, remedy: str) -> BinaryIO:
@@ -56,6 +57,26 @@ def read_file(path: Path, size_max: int, remedy: str) -> bytes:
             Code.TOO_LARGE, f"{path} is too large", expected=f"at most {size_max:,} bytes", remedy="name another file"
         )
     return data
+
+
+def read_key(path: Path) -> bytes:
+    """The 32 bytes in a key file of a coalition's own directory.
+
+    Raises:
+        UnreachableError: it is not there.
+        StorageError: it cannot be read, or is no key.
+        UsageError: it is larger than a key file may be.
+    """
+    content = read_file(path, KEY_FILE_BYTES_MAX, "run this where the file is kept, or restore it")
+    try:
+        secret = bytes.fromhex(content.decode("ascii").strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != 32:
+        raise StorageError(
+            Code.KEY_FILE, f"{path} is no key", expected="64 hexadecimal digits", remedy="restore it from a copy"
+        )
+    return secret
 
 
 def check_file(path: Path, remedy: str) -> None:

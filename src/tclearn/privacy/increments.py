@@ -20,7 +20,7 @@ from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Task, Work
 from tclearn.learning.trainers.torch import TorchTrainer
 from tclearn.learning.trainers.torch_learner import MILLION
-from tclearn.learning.trainers.torch_tensors import batches
+from tclearn.learning.trainers.torch_tensors import drawn
 from tclearn.privacy.inversion import Training
 
 _NAMES = {torch.optim.SGD: "sgd", torch.optim.Adadelta: "adadelta"}
@@ -71,13 +71,9 @@ def made(recipe: TorchTrainer, task: Task, records: Records, seed: int, start: P
     ordered = records.take(sorted(range(len(records)), key=ids.__getitem__))
     known = recipe.hyperparameters()
     shuffling = torch.Generator().manual_seed(derived(seed, "shuffle"))
-    drawn = [
-        tuple(batch.tolist())
-        for _ in range(known["epochs"])
-        for batch in batches(len(records), known["batch_size"], shuffling)
-    ]
+    taken = tuple(tuple(batch.tolist()) for batch in drawn(len(records), known, shuffling))
     labels = tuple(int(label) for label in ordered.targets)
-    training = Training(labels, tuple(drawn), _NAMES[recipe.optimizer], known["learning_rate"] / MILLION)
+    training = Training(labels, taken, _NAMES[recipe.optimizer], known["learning_rate"] / MILLION)
     return Increment(before, contribution.parameters, ordered, training)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -80,14 +80,7 @@ class Attack:
         Raises:
             UsageError: not of that form, or no such kind.
         """
-        kind, at, member = text.partition("@")
-        if not at or not member or kind not in KINDS:
-            raise UsageError(
-                Code.USAGE,
-                f"the attack {text!r}",
-                expected=f"KIND@MEMBER with KIND one of {', '.join(KINDS)}",
-                remedy="for example --attack label-flip@hospital-3",
-            )
+        kind, member = kind_and_member(text, KINDS, "label-flip@hospital-3")
         return cls(kind, member)
 
     def __str__(self) -> str:
@@ -103,6 +96,28 @@ class Attack:
     def wrapper(self) -> Callable[[Trainer], Trainer] | None:
         """What its trainer is wrapped in, if in anything."""
         return KINDS[self.kind].wrapper
+
+
+def kind_and_member(text: str, kinds: Collection[str], example: str) -> tuple[str, str]:
+    """The parts of ``KIND@MEMBER``.
+
+    Args:
+        text: what was typed.
+        kinds: those that there are.
+        example: shown when it is something else.
+
+    Raises:
+        UsageError: not of that form, or no such kind.
+    """
+    kind, at, member = text.partition("@")
+    if not at or not member or kind not in kinds:
+        raise UsageError(
+            Code.USAGE,
+            f"the attack {text!r}",
+            expected=f"KIND@MEMBER with KIND one of {', '.join(kinds)}",
+            remedy=f"for example --attack {example}",
+        )
+    return kind, member
 
 
 def default_attacks(members: Sequence[str]) -> tuple[Attack, ...]:

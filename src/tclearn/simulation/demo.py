@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Final
 
 from tclearn.coalition.digest_text import format_digest
 from tclearn.directory.changes import ask_for_revert
-from tclearn.directory.coalition import CHARTER, DATA_KEY, LEDGER, LEDGER_SIDE_FILES, LOG_KEY, OBJECTS
 from tclearn.encoding import MemberId
-from tclearn.errors import AgentError, Code, StorageError, UsageError
+from tclearn.errors import AgentError, Code, UsageError
 from tclearn.extensions import load as load_extension
-from tclearn.files import is_folder, is_there, make_folder, write_whole
+from tclearn.files import write_whole
 from tclearn.learning.datasets import Dataset, load, partition
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Recipe, Task, Work
-from tclearn.ledger.engines.sqlite_file import lock
 from tclearn.page.report import Summary, render
 from tclearn.protocols.tclearn.governing import change_id
 from tclearn.protocols.tclearn.history import Step, step_of
 from tclearn.protocols.tclearn.records import ChangeState
 from tclearn.protocols.tclearn.state import State
 from tclearn.simulation.attacks import Attack
-from tclearn.simulation.demo_options import SETTINGS, DemoOptions
+from tclearn.simulation.demo_directory import alone, make_directory
+from tclearn.simulation.demo_options import DemoOptions
 from tclearn.simulation.demo_result import EXPORT, MODEL, REPORT, DemoResult
 from tclearn.simulation.result import Export, Result
-from tclearn.simulation.simulate import CAST, MEMBERS, Setting, Simulation
+from tclearn.simulation.simulate import Setting, Simulation
 from tclearn.simulation.tasks import TASKS
 
 __all__ = ["Demo", "DemoOptions", "DemoResult", "revert_demo"]
-
-SERVICE: Final = "service"
-"""In a demonstration over a network: the coalition's directory, as whoever runs the service has it."""
-_OWN: Final = (
-    CAST,
-    SERVICE,
-    EXPORT,
-    MODEL,
-    REPORT,
-    MEMBERS,
-    OBJECTS,
-    CHARTER,
-    LEDGER,
-    *LEDGER_SIDE_FILES[:2],
-    LOG_KEY,
-    DATA_KEY,
-)
 
 
 def _ignore(_: object) -> None:
@@ -100,7 +79,7 @@ class Demo:
         dataset = load(TASKS[options.dataset].dataset)
         setting = cast(options, dataset)
         held = alone(directory)
-        make_directory(directory, options, resume=resume)
+        make_directory(directory, options.settings(), resume=resume)
         simulation = Simulation.prepare(setting, directory)
         return cls(options, directory, simulation, dataset, setting.trainer, dataset.train, began, held)
 
@@ -255,54 +234,6 @@ class Shown:
                 return
             self._on_step(step)
             self._count += 1
-
-
-def alone(directory: Path) -> Connection:
-    """A lock on a demonstration's directory, which is made when it is not there.
-
-    Raises:
-        UsageError: the directory holds something else.
-        AgentError: another demonstration runs there.
-    """
-    _check_ours(directory)
-    make_folder(directory)
-    try:
-        return lock(directory / SETTINGS)
-    except StorageError as error:
-        if error.code is not Code.LEDGER_LOCKED:
-            raise
-        raise AgentError(
-            Code.LEDGER_LOCKED,
-            f"another demonstration is running in {directory}",
-            remedy="wait for it, or choose another directory with --out",
-        ) from error
-
-
-def _check_ours(directory: Path) -> None:
-    if is_there(directory) and not is_folder(directory):
-        raise UsageError(Code.USAGE, f"{directory} is a file", expected="a directory, or a name that is free")
-    ours = {SETTINGS, SETTINGS + "-lock"}
-    if is_folder(directory) and any(directory.iterdir()) and not ours & {entry.name for entry in directory.iterdir()}:
-        raise UsageError(
-            Code.USAGE,
-            f"{directory} holds something that is not a demonstration",
-            expected="an empty or new directory",
-            remedy="choose another one with --out",
-        )
-
-
-def make_directory(directory: Path, options: DemoOptions, *, resume: bool) -> None:
-    """Clear what an earlier demonstration has left, and write down what this one shows; nothing with ``resume``."""
-    if resume:
-        return
-    settings = directory / SETTINGS
-    for name in (*_OWN, SETTINGS):  # what an earlier demonstration left; anything else in there is the user's
-        own = directory / name
-        if own.is_dir():
-            shutil.rmtree(own)
-        else:
-            own.unlink(missing_ok=True)
-    write_whole(settings, json.dumps(options.settings(), indent=2).encode() + b"\n")
 
 
 def _with_attacks(

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from tclearn.coalition.words import LEVELS
 from tclearn.directory.reading import read_file
@@ -16,8 +16,14 @@ from tclearn.simulation.attacks import Attack, default_attacks
 from tclearn.simulation.tasks import TASKS
 
 SETTINGS: Final = "demo.json"
-_FORMAT: Final = 1
+FORMAT: Final = 1
 _BLOCKS_MAX: Final = 10_000
+
+
+class Settings(Protocol):
+    """A dataclass of options."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class DemoOptions:
     def settings(self) -> dict[str, Any]:
         """The options as kept for ``--resume``."""
         return {
-            "format": _FORMAT,
+            "format": FORMAT,
             "dataset": self.dataset,
             "members": self.members,
             "attacks": None if self.attacks is None else [str(attack) for attack in self.attacks],
@@ -67,9 +73,7 @@ class DemoOptions:
             AgentError: the file is not one of this version.
         """
         try:
-            kept = json.loads(text)
-            if kept["format"] != _FORMAT:
-                raise ValueError(f"format {kept['format']}")
+            kept = settings_of(text, "tclearn")
             attacks = kept["attacks"]
             return cls(
                 dataset=str(kept["dataset"]),
@@ -82,11 +86,7 @@ class DemoOptions:
                 level=str(kept.get("level", "A")),
             )
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-            raise AgentError(
-                Code.RESUME,
-                f"{file} is not usable: {f'it lacks {error}' if isinstance(error, KeyError) else error}",
-                remedy="start anew: tclearn demo --out another-directory",
-            ) from error
+            raise unusable(file, error) from error
 
     @classmethod
     def interrupted(cls, directory: Path) -> DemoOptions:
@@ -96,17 +96,7 @@ class DemoOptions:
             UnreachableError: there is none.
             AgentError: it is not of this version.
         """
-        file = directory / SETTINGS
-        try:
-            kept = read_file(file, CHARTER_BYTES_MAX, "")
-        except UnreachableError:
-            raise UnreachableError(
-                Code.FILE_MISSING,
-                f"there is no demonstration in {directory}",
-                expected=f"a directory that `tclearn demo --out {directory}` has made",
-                remedy=f"start one: tclearn demo --out {directory}",
-            ) from None
-        return cls.from_settings(kept.decode(errors="replace"), file)
+        return cls.from_settings(*kept_settings(directory))
 
     def resumed_as(self, asked: DemoOptions) -> DemoOptions:
         """These options, when what is asked for does not contradict them.
@@ -117,17 +107,7 @@ class DemoOptions:
         Raises:
             UsageError: something else is asked for.
         """
-        default = DemoOptions()
-        for each in fields(self):
-            wish = getattr(asked, each.name)
-            if wish != getattr(default, each.name) and wish != getattr(self, each.name):
-                raise UsageError(
-                    Code.USAGE,
-                    f"the interrupted demonstration has {_option(each.name, getattr(self, each.name))}, "
-                    f"not {_option(each.name, wish)}",
-                    expected="--resume without other options",
-                    remedy="start another one with another --out",
-                )
+        check_resumed(self, asked, DemoOptions())
         return self
 
     @property
@@ -167,9 +147,91 @@ class DemoOptions:
             raise UsageError(Code.USAGE, "every member misbehaves", expected="at least one honest member")
 
 
+def kept_settings(directory: Path) -> tuple[str, Path]:
+    """What a demonstration has written down of its options, and where.
+
+    Raises:
+        UnreachableError: no demonstration was begun in this directory.
+    """
+    file = directory / SETTINGS
+    try:
+        return read_file(file, CHARTER_BYTES_MAX, "").decode(errors="replace"), file
+    except UnreachableError:
+        raise UnreachableError(
+            Code.FILE_MISSING,
+            f"there is no demonstration in {directory}",
+            expected=f"a directory that `tclearn demo --out {directory}` has made",
+            remedy=f"start one: tclearn demo --out {directory}",
+        ) from None
+
+
+def kept_protocol(directory: Path) -> str:
+    """The protocol of the demonstration in a directory.
+
+    Raises:
+        UnreachableError: there is none.
+        AgentError: what was written down is not usable.
+    """
+    text, file = kept_settings(directory)
+    try:
+        return _protocol(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise unusable(file, error) from error
+
+
+def settings_of(text: str, protocol: str) -> dict[str, Any]:
+    """Settings, if they are of this version and protocol.
+
+    Raises:
+        ValueError, KeyError, TypeError: they are not.
+    """
+    kept: dict[str, Any] = json.loads(text)
+    if kept["format"] != FORMAT:
+        raise ValueError(f"format {kept['format']}")
+    if _protocol(kept) != protocol:
+        raise ValueError(f"it is of the protocol {_protocol(kept)}")
+    return kept
+
+
+def unusable(file: Path, error: Exception) -> AgentError:
+    """The error for settings that cannot be read."""
+    return AgentError(
+        Code.RESUME,
+        f"{file} is not usable: {f'it lacks {error}' if isinstance(error, KeyError) else error}",
+        remedy="start anew: tclearn demo --out another-directory",
+    )
+
+
+def check_resumed(kept: Settings, asked: Settings, default: Settings) -> None:
+    """Whether options that are given with ``--resume`` contradict those of the interrupted run; returns nothing.
+
+    Args:
+        kept: of that run.
+        asked: what was not given is at its default.
+        default: these defaults.
+
+    Raises:
+        UsageError: something else is asked for.
+    """
+    for each in fields(kept):
+        wish = getattr(asked, each.name)
+        if wish != getattr(default, each.name) and wish != getattr(kept, each.name):
+            raise UsageError(
+                Code.USAGE,
+                f"the interrupted demonstration has {_option(each.name, getattr(kept, each.name))}, "
+                f"not {_option(each.name, wish)}",
+                expected="--resume without other options",
+                remedy="start another one with another --out",
+            )
+
+
+def _protocol(kept: dict[str, Any]) -> str:
+    return str(kept.get("protocol", "tclearn"))  # versions that knew no other have not written it down
+
+
 def _option(field: str, value: object) -> str:
     # As it is typed, or for what nobody has typed, in words.
-    name = {"attacks": "--attack", "lambda_": "--lambda"}.get(field, f"--{field}")
+    name = {"attacks": "--attack", "lambda_": "--lambda", "key_bits": "--key-bits"}.get(field, f"--{field}")
     if isinstance(value, tuple):
         return " ".join(f"{name} {attack}" for attack in value) or f"{name} none"
     return f"the default {name}" if value is None else f"{name} {value}"

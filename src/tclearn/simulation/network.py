@@ -38,7 +38,8 @@ from tclearn.service import server
 from tclearn.service.binding import made_with_ids
 from tclearn.service.home import MemberHome, Oneself
 from tclearn.service.id_desk import IdDesk
-from tclearn.simulation.demo import SERVICE, Shown, alone, cast, make_directory
+from tclearn.simulation.demo import Shown, cast
+from tclearn.simulation.demo_directory import SERVICE, alone, make_directory
 from tclearn.simulation.demo_options import DemoOptions
 from tclearn.simulation.demo_result import EXPORT, MODEL
 from tclearn.simulation.keys import SeededKeys
@@ -84,7 +85,7 @@ class NetworkDemo:
         setting = cast(options, load(TASKS[options.dataset].dataset))
         held = alone(directory)
         try:
-            make_directory(directory, options, resume=False)
+            make_directory(directory, options.settings(), resume=False)
             charter = found_coalition(directory, setting)
         except BaseException:
             held.close()

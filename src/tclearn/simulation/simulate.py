@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
 from tclearn.agents import Agent, MemoryOutbox, Outbox, Site, VirtualClock, run
 from tclearn.agents.outbox import FileOutbox
-from tclearn.agents.scheduler import TICK_MS
 from tclearn.coalition.acceptance import wanted
 from tclearn.coalition.charter import Charter
 from tclearn.coalition.charter_vault import CONFIDENTIAL
 from tclearn.coalition.resolve import resolve, terms_of_privacy
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.coalition.terms import MemberRecord
-from tclearn.directory import CHARTER, CoalitionDirectory
+from tclearn.directory import CoalitionDirectory
 from tclearn.directory.vault import own_vault
 from tclearn.encoding import MemberId
-from tclearn.errors import AgentError, Code, DataError, UsageError
+from tclearn.errors import Code, DataError, UsageError
 from tclearn.extensions import load
-from tclearn.files import make_folder, write_whole
 from tclearn.learning.data_ids import data_set_digest
 from tclearn.learning.drawing import order
 from tclearn.learning.id_source import IdSource, SupervisorIds
@@ -35,10 +31,11 @@ from tclearn.learning.trainer import LocalData, Recipe, Task, Trainer
 from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.engines.memory import MemoryLedger
 from tclearn.ledger.recorded import Log
-from tclearn.ledger.transaction import Transaction
 from tclearn.protocols.tclearn import contract as contract_of
 from tclearn.protocols.tclearn.agent import Participant
 from tclearn.protocols.tclearn.state import State
+from tclearn.simulation.continuing import continued, keep_cast, name_of
+from tclearn.simulation.installed import installed_name
 from tclearn.simulation.keys import SeededKeys
 from tclearn.simulation.progress import following
 from tclearn.simulation.result import KeptLog, Result
@@ -54,7 +51,6 @@ START_MS: Final = 1_767_225_600_000
 NO_COST: Final = Cost(1, 8)
 """Of a guess of the vault's passphrase: it comes from a printed seed, and nobody has to guess it."""
 MEMBERS: Final = "members"
-CAST: Final = "cast.json"
 
 
 def _go_on(_: State) -> bool:
@@ -166,6 +162,13 @@ class Setting:
                 raise UsageError(Code.USAGE, f"{given!r} is not a member", expected=", ".join(map(str, self.members)))
 
     @property
+    def cast(self) -> dict[str, Any]:
+        """What is not in the charter; see ``keep_cast``."""
+        named = {name: name_of(wrap) for name, wrap in self.adversaries.items()}
+        cast = {"adversaries": named, "contributions": self.contributions, "local_tests": sorted(self.local_tests)}
+        return cast if self.hidden_test is None else {**cast, "hidden_parts": self.hidden_parts}
+
+    @property
     def names(self) -> list[MemberId]:
         """The members' names, sorted as text, as the charter has them."""
         return sorted(MemberId(name) for name in self.members)
@@ -236,7 +239,7 @@ class Setting:
         """
         records = materialise(self.global_test, "the global test set")
         return resolve(
-            replace(self.charter, trainer=_installed_name(self.trainer) or self.charter.trainer),
+            replace(self.charter, trainer=installed_name(self.trainer) or self.charter.trainer),
             members=[self.keys.member(name) for name in self.names] if members is None else members,
             log_key=self.keys.log().public,
             layout=initial.layout,
@@ -248,12 +251,6 @@ class Setting:
             data_key=self.keys.data(),
             id_key=self.keys.ids().public,
         )
-
-
-def _installed_name(recipe: Recipe) -> str | None:
-    # A charter that was not told otherwise says "torch"; the record must say what has trained.
-    kind = f"{type(recipe).__module__}:{type(recipe).__qualname__}"
-    return next((point.name for point in entry_points(group="tclearn.trainers") if point.value == kind), None)
 
 
 @dataclass
@@ -291,7 +288,7 @@ class Simulation:
             store: Store = MemoryStore()
             ledger: MemoryLedger[State] | EmbeddedLedger[State] = MemoryLedger(contract, resolved.digest, clock=clock)
         else:
-            _keep_cast(directory, setting)
+            keep_cast(directory, setting.cast)
             home = CoalitionDirectory.make(
                 directory,
                 resolved,
@@ -313,12 +310,7 @@ class Simulation:
 
     def run(self, on_entry: Callable[[State], bool] = _go_on) -> None:
         """Let the members work until nobody has anything left to do."""
-        last_speaker = None
-        if len(self.ledger):
-            (last,) = self.ledger.entries(len(self.ledger) - 1, len(self.ledger))
-            key = Transaction.parse(last.entry.transaction).signer
-            last_speaker = next(i for i, agent in enumerate(self.agents) if agent.site.signer.public == key)
-            self.clock.wait(last.entry.time_ms + TICK_MS - self.clock())
+        last_speaker = continued(self.ledger, self.agents, self.clock)
 
         def goes_on() -> bool:
             state = self.ledger.state()
@@ -374,27 +366,4 @@ class Simulation:
             outbox=outbox,
             clock_ms=self.clock,
             secret=self.keys.secret(name),
-        )
-
-
-def _keep_cast(directory: Path, setting: Setting) -> None:
-    """Adversaries and local test sets are not part of the charter; a run is continued with the same ones only."""
-    named = {name: getattr(wrap, "__qualname__", str(wrap)) for name, wrap in setting.adversaries.items()}
-    cast = {"adversaries": named, "contributions": setting.contributions, "local_tests": sorted(setting.local_tests)}
-    if setting.hidden_test is not None:
-        cast["hidden_parts"] = setting.hidden_parts
-    text = json.dumps(cast, sort_keys=True).encode() + b"\n"
-    file = directory / CAST
-    if not file.exists():
-        if (directory / CHARTER).exists() or not directory.exists() or not any(directory.iterdir()):
-            make_folder(directory)
-        elif not (directory / "demo.json").exists():
-            return  # somebody else's directory: making the coalition there will refuse it
-        write_whole(file, text)
-    elif file.read_bytes() != text:
-        raise AgentError(
-            Code.RESUME,
-            f"{directory} holds a run with other adversaries, test sets or contributions",
-            expected="those of that run",
-            remedy="choose another directory",
         )

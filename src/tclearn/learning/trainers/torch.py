@@ -51,6 +51,8 @@ class TorchTrainer:
         learning_rate: ``None``: the optimizer's own default.
         device: where to compute, as ``torch.device`` takes it.
         threads: threads of the CPU, for as long as this trainer computes.
+        steps: of a contribution, in place of ``epochs``: so many mini-batches, whatever a member has; records are
+            shuffled again when all have been in one.
 
     Raises:
         UsageError: a number is out of range, or the optimizer has no default learning rate and none is given.
@@ -63,12 +65,14 @@ class TorchTrainer:
     learning_rate: float | None = None
     device: str = "cpu"
     threads: int = 1
+    steps: int | None = None
     _bench: Bench = field(default_factory=Bench, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "threads"):
-            if getattr(self, name) < 1:
-                raise UsageError(Code.USAGE, f"{name} is {getattr(self, name)}", expected="at least 1")
+        for name in ("epochs", "batch_size", "threads", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(Code.USAGE, f"{name} is {value}", expected="at least 1")
         if isinstance(self.loss, type) or not callable(self.loss):
             raise UsageError(Code.USAGE, f"the loss {self.loss!r}", expected="an instance, such as CrossEntropyLoss()")
         if not callable(self.optimizer):
@@ -85,7 +89,8 @@ class TorchTrainer:
         millionths = round(rate * MILLION)
         if millionths < 1:
             raise UsageError(Code.USAGE, f"the learning rate {rate}", expected="at least 0.000001")
-        return {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": millionths}
+        length = {"epochs": self.epochs} if self.steps is None else {"steps": self.steps}
+        return {**length, "batch_size": self.batch_size, "learning_rate": millionths}
 
     def bind(self, task: Task, data: LocalData) -> Trainer:
         """A trainer for one member.

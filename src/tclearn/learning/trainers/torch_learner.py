@@ -26,7 +26,8 @@ from tclearn.learning.records import Records
 from tclearn.learning.trainer import Task
 from tclearn.learning.trainers import torch_private
 from tclearn.learning.trainers.torch_tensors import (
-    batches,
+    agreed,
+    drawn,
     exported,
     floating_type,
     forward,
@@ -129,8 +130,8 @@ class TorchLearner:
         return records.targets
 
     def fit(self, start: Parameters, prepared: Tensors, seed: int, hyperparameters: Mapping[str, int]) -> Parameters:
-        """Train for the ledger's number of epochs, from ``start`` and a fresh optimizer; see ``Learner.fit``."""
-        known = {**self._settings.hyperparameters, **hyperparameters}
+        """Train for the ledger's epochs or steps, from ``start`` and a fresh optimizer; see ``Learner.fit``."""
+        known = agreed(self._settings.hyperparameters, hyperparameters)
         with self._computing(derived(seed, "train"), gradients=True):
             try:
                 network = copy.deepcopy(self._network)
@@ -139,13 +140,12 @@ class TorchLearner:
                 trained = [weight for weight in network.parameters() if weight.requires_grad]
                 optimizer = self._settings.optimizer(trained, lr=known["learning_rate"] / MILLION)
                 shuffling = torch.Generator().manual_seed(derived(seed, "shuffle"))
-                for _ in range(known["epochs"]):
-                    for batch in batches(len(prepared.inputs), known["batch_size"], shuffling):
-                        chosen = batch.to(self._settings.device)
-                        outputs = network(prepared.inputs.index_select(0, chosen))
-                        optimizer.zero_grad(set_to_none=True)
-                        self._loss(outputs, prepared.targets.index_select(0, chosen)).backward()
-                        optimizer.step()
+                for batch in drawn(len(prepared.inputs), known, shuffling):
+                    chosen = batch.to(self._settings.device)
+                    outputs = network(prepared.inputs.index_select(0, chosen))
+                    optimizer.zero_grad(set_to_none=True)
+                    self._loss(outputs, prepared.targets.index_select(0, chosen)).backward()
+                    optimizer.step()
             except Exception as error:  # the user's model and loss: whatever they raise, there is no increment
                 raise _stopped(error) from error
             result = exported(network)
@@ -166,7 +166,7 @@ class TorchLearner:
         noise: Noise,
     ) -> tuple[Parameters, PrivacyEvent]:
         """Train with clipped gradients and noise; see ``PrivateLearner.fit_private``."""
-        known = {**self._settings.hyperparameters, **hyperparameters}
+        known = agreed(self._settings.hyperparameters, hyperparameters)
         data = prepared.inputs, prepared.targets
         with self._computing(derived(seed, "train"), gradients=True):
             try:

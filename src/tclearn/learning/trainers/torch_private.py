@@ -61,7 +61,7 @@ def train(
     terms: PrivacyTerms,
     noise: Noise,
 ) -> PrivacyEvent:
-    """Train a network in place, ``epochs`` · ⌈n / ``batch_size``⌉ steps.
+    """Train a network in place, ``steps`` or else ``epochs`` · ⌈n / ``batch_size``⌉ steps.
 
     Each step takes each record by itself with probability ``batch_size`` / n, so that some take more records than
     others, or none.
@@ -72,7 +72,7 @@ def train(
         loss: of outputs and targets; called for one record at a time, so that no other record has a part in it.
         inputs: of n records.
         targets: of the same.
-        known: ``epochs``, ``batch_size``, and ``learning_rate`` in millionths.
+        known: ``steps`` or ``epochs``, ``batch_size``, and ``learning_rate`` in millionths.
         terms: the charter's, of the mechanism ``example``.
         noise: where the random numbers come from.
 
@@ -81,7 +81,7 @@ def train(
     """
     count = len(inputs)
     batch = min(known["batch_size"], count)
-    steps = known["epochs"] * ceil(count / batch)
+    steps = known["steps"] if "steps" in known else known["epochs"] * ceil(count / batch)
     with _opacus():
         from opacus import GradSampleModule
 

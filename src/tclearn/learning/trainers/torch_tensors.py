@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,8 @@ from tclearn.errors import CharterError, Code, DataError
 from tclearn.learning.canonical import DTYPES
 from tclearn.learning.parameters import Parameters
 
+LENGTHS: Final = ("epochs", "steps")
+"""Hyper-parameters that say how long a training is; ``steps`` before ``epochs``."""
 _TYPES: Final = {
     *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
     *(torch.float16, torch.float32, torch.float64),
@@ -53,6 +56,32 @@ def batches(count: int, size: int, shuffling: torch.Generator) -> Iterator[torch
         yield from torch.split(order[:whole], size)
     if whole < count:
         yield order[whole:]
+
+
+def drawn(count: int, known: Mapping[str, int], shuffling: torch.Generator) -> Iterator[torch.Tensor]:
+    """The batches of a whole training of ``count`` records: those of all epochs, or so many as there are steps.
+
+    Args:
+        count: of the records.
+        known: ``batch_size``, and ``steps`` or ``epochs``.
+        shuffling: of each pass over the records.
+    """
+    if "steps" not in known:
+        for _ in range(known["epochs"]):
+            yield from batches(count, known["batch_size"], shuffling)
+        return
+    left = known["steps"]
+    while left > 0:
+        for batch in islice(batches(count, known["batch_size"], shuffling), left):
+            yield batch
+            left -= 1
+
+
+def agreed(own: Mapping[str, int], asked: Mapping[str, int]) -> dict[str, int]:
+    """A trainer's own values, but for what the ledger has; where it has a training's length, no other is left."""
+    if any(name in asked for name in LENGTHS):
+        own = {name: value for name, value in own.items() if name not in LENGTHS}
+    return {**own, **asked}
 
 
 def exported(network: nn.Module) -> Parameters:

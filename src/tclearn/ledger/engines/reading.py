@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic
 
-from tclearn.encoding import Digest
+from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, StorageError
 from tclearn.identity import PublicKey
 from tclearn.ledger.contract import Head, Outcome, S
@@ -55,6 +55,11 @@ class Reading(Generic[S]):
         """The lowest sequence number that this key may use next."""
         with self._lock:
             return self._replica.next_sequence(key)
+
+    def member_of(self, key: PublicKey) -> MemberId | None:
+        """Whose transaction key this is now; ``None``: nobody's."""
+        with self._lock:
+            return self._replica.contract.member_of(self._replica.state(), key)
 
     def outcome(self, transaction_id: Digest) -> Outcome | None:
         """What became of a transaction; ``None``: not logged."""
