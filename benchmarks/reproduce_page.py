@@ -1,6 +1,7 @@
 """The tables and figures of docs/reproduce.md, made from what ``tclearn reproduce`` has written.
 
 for name in fig4 fig5 fig6 hyperparameters unbalanced table1; do tclearn reproduce tclearn-$name; done
+for name in fig4 fig5 fig6 fig7 fig9; do tclearn reproduce deepchain-$name; done
 python benchmarks/reproduce_page.py --keep reproduce      # results and figures into the repository, and the page
 python benchmarks/reproduce_page.py                       # the page, from what is kept
 """
@@ -39,12 +40,13 @@ def shortened(results: dict[str, Any]) -> dict[str, Any]:
                 "entries": run["entries"],
                 "offered": len(run["increments"]),
                 "on_global": [
-                    run["start"]["G"]["performance"],
+                    *(point["performance"] for name, point in run["start"].items() if name == "G"),
                     *(each["measured"]["G"]["performance"] for each in accepted),
                 ],
                 "blocks": [each["hash"] for each in accepted],
                 "parameters": [each["parameters"] for each in accepted],
                 "approvals": run["approvals"],
+                **({"numbers": run["numbers"]} if run["numbers"] else {}),
             }
         )
     return {**results, "runs": runs}
@@ -66,6 +68,8 @@ def versions(results: dict[str, Any]) -> str:
     """With what the results were made."""
     settings = results["settings"]
     seeds = f"seeds {', '.join(map(str, settings['seeds']))} · " if "seeds" in settings else ""
+    if "seed" in settings:
+        seeds = f"seed {settings['seed']} · "
     return f"{seeds}{' · '.join(f'{name} {value}' for name, value in settings['versions'].items())}"
 
 

@@ -264,7 +264,7 @@ def test_an_interrupted_one_is_not_continued_as_something_else(tclearn: Any, sma
 # --- when it cannot --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [each.name for each in EXPERIMENTS if each.needs])
+@pytest.mark.parametrize("name", [each.name for each in EXPERIMENTS if "torch" in each.needs])
 def test_without_the_data_nothing_is_written(
     tclearn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

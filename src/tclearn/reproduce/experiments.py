@@ -28,7 +28,7 @@ class Experiment:
 
     Attributes:
         name: as the command line takes it.
-        paper: where in the paper; [J] is Lugan et al. 2019.
+        paper: where in the paper; [J] is Lugan et al. 2019, [D] Weng et al. 2019.
         shows: what it is about, in a line.
         module: of ``tclearn.reproduce``; its ``plan`` makes the plan from the experiment's name and the options.
         needs: modules that must be installed, with the extra that brings each.
@@ -55,6 +55,7 @@ class Experiment:
 
 
 _TRAINS: Final = {"torch": "torch", "matplotlib": "plots"}
+_ENCRYPTS: Final = {"gmpy2": "deepchain", "matplotlib": "plots"}
 
 EXPERIMENTS: Final = (
     Experiment(
@@ -98,6 +99,41 @@ EXPERIMENTS: Final = (
         shows="each tick of the table, and the tests that show it",
         module="table1",
         needs={},
+    ),
+    Experiment(
+        name="deepchain-fig4",
+        paper="[D] fig. 4",
+        shows="how large the ciphertexts of 4,000 to 20,000 gradients are",
+        module="deepchain.ciphers",
+        needs=_ENCRYPTS,
+    ),
+    Experiment(
+        name="deepchain-fig5",
+        paper="[D] fig. 5",
+        shows="how fast they are made",
+        module="deepchain.ciphers",
+        needs=_ENCRYPTS,
+    ),
+    Experiment(
+        name="deepchain-fig6",
+        paper="[D] fig. 6",
+        shows="MNIST, four parties that share 100 times: accuracy, beside a party alone",
+        module="deepchain.training",
+        needs={**_TRAINS, **_ENCRYPTS},
+    ),
+    Experiment(
+        name="deepchain-fig7",
+        paper="[D] fig. 7",
+        shows="the same with ten parties",
+        module="deepchain.training",
+        needs={**_TRAINS, **_ENCRYPTS},
+    ),
+    Experiment(
+        name="deepchain-fig9",
+        paper="[D] fig. 9",
+        shows="what 4 to 10 parties compute in all: each stage as measured, times how often it is done",
+        module="deepchain.times",
+        needs={**_TRAINS, **_ENCRYPTS},
     ),
 )
 
@@ -200,7 +236,7 @@ def reproduce(chosen: Experiment, options: Options, directory: Path, watcher: Wa
             watcher.finished(number, outcome)
         findings = tuple(plan.find(outcomes))
         files = {"results": directory / RESULTS}
-        if outcomes:
+        if any(outcome.start for outcome in outcomes.values()):
             write_whole(directory / CURVE, _csv(outcomes))
             files["curve"] = directory / CURVE
         if plan.draw is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 GLOBAL: Final = "G"
@@ -62,6 +62,12 @@ class Increment:
     measured: Mapping[str, Point]
     training: tuple[Point, ...]
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """From what ``Outcome.as_json`` has of it."""
+        training = tuple(Point(**point) for point in value["training"])
+        return cls(**{**value, "measured": _points(value["measured"]), "training": training})
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -88,11 +94,12 @@ class Outcome:
         name: the run's.
         seed: the run's.
         coalition: digest of the charter, hexadecimal; empty for training in one place.
-        start: M_0 on each set.
+        start: M_0 on each set; empty when nothing is trained.
         increments: all that were offered, in order; for training in one place the one that was made.
         approvals: ledger entries about other hyper-parameters.
         entries: entries of the record; 0: there is no record.
         seconds: time of the last run that worked on it.
+        numbers: what else was measured, by name, with its unit in the name.
     """
 
     name: str
@@ -103,6 +110,7 @@ class Outcome:
     approvals: tuple[Approval, ...] = ()
     entries: int = 0
     seconds: float = 0.0
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def accepted(self) -> list[Increment]:
@@ -129,16 +137,7 @@ class Outcome:
             TypeError: it is not of this form.
             KeyError: something is missing.
         """
-        increments = tuple(
-            Increment(
-                **{
-                    **each,
-                    "measured": _points(each["measured"]),
-                    "training": tuple(Point(**point) for point in each["training"]),
-                }
-            )
-            for each in value["increments"]
-        )
+        increments = tuple(Increment.from_json(each) for each in value["increments"])
         approvals = tuple(Approval(**each) for each in value["approvals"])
         return cls(**{**value, "start": _points(value["start"]), "increments": increments, "approvals": approvals})
 

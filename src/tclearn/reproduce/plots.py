@@ -40,14 +40,14 @@ def draw_increments(outcomes: Outcomes, file: Path, *, metric: str) -> None:
         for other in others:
             axes.plot(_ends(other), _values(other, GLOBAL, what), "--", color=_GLOBAL, lw=0.7)
         axes.plot(ends, _values(first, GLOBAL, what), "o-", color=_GLOBAL, lw=1.6, ms=5, label="G")
-        _label(axes, "epochs; a mark after each increment", metric if what == "performance" else "loss")
+        named(axes, "epochs; a mark after each increment", metric if what == "performance" else "loss")
         if what == "loss":
             axes.set_yscale("log")
         else:
             axes.set_ylim(*_limits(_values(first, GLOBAL, what)[1:]))
         axes.legend(fontsize=8)
     figure.suptitle(f"seed {first.seed}" + (f"; dashed: G with {len(others)} other seeds" if others else ""), size=10)
-    _save(figure, file)
+    save(figure, file)
 
 
 def draw_training(panels: Mapping[str, Sequence[Outcome]], file: Path, *, shift: float) -> None:
@@ -71,9 +71,9 @@ def draw_training(panels: Mapping[str, Sequence[Outcome]], file: Path, *, shift:
                 if number == 0:
                     axes.axvline(start + 0.5, color="#cccccc", lw=0.7)
         axes.set_title(title, size=10)
-        _label(axes, "epochs; a line after each partner" if len(outcomes[0].accepted) > 1 else "epochs", "−Dice")
+        named(axes, "epochs; a line after each partner" if len(outcomes[0].accepted) > 1 else "epochs", "−Dice")
     every[0].legend(fontsize=8)
-    _save(figure, file)
+    save(figure, file)
 
 
 def draw_bars(groups: Mapping[str, Sequence[tuple[float, float]]], file: Path, *, names: tuple[str, str]) -> None:
@@ -87,8 +87,8 @@ def draw_bars(groups: Mapping[str, Sequence[tuple[float, float]]], file: Path, *
             axes.plot(values, [row] * len(values), "o", color=_GLOBAL, ms=4)
         axes.set_yticks(range(len(labels)), labels, size=8)
         axes.invert_yaxis() if place == 0 else None
-        _label(axes, names[place], "")
-    _save(figure, file)
+        named(axes, names[place], "")
+    save(figure, file)
 
 
 def draw_rates(panels: Mapping[str, Sequence[Outcome]], file: Path) -> None:
@@ -103,10 +103,10 @@ def draw_rates(panels: Mapping[str, Sequence[Outcome]], file: Path) -> None:
             left.plot(blocks, outcome.curve()[1:], ".-", color=colour, lw=1, label=label)
             right.step(blocks, rates, where="mid", color=colour, lw=1.2, label=label)
     left.set_ylim(*_limits([value for each in panels.values() for one in each for value in one.curve()[1:]]))
-    _label(left, "block", "accuracy on G")
-    _label(right, "block", "learning rate")
+    named(left, "block", "accuracy on G")
+    named(right, "block", "learning rate")
     left.legend(fontsize=8)
-    _save(figure, file)
+    save(figure, file)
 
 
 def _ends(outcome: Outcome) -> list[int]:
@@ -128,14 +128,16 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
     return max(0.0, low - 0.25 * (1 - low) - 0.01), 1.002
 
 
-def _label(axes: Axes, x: str, y: str) -> None:
+def named(axes: Axes, x: str, y: str) -> None:
+    """Name the axes, in the style of all figures."""
     axes.set_xlabel(x, size=9)
     axes.set_ylabel(y, size=9)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
 
 
-def _save(figure: Figure, file: Path) -> None:
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure whole, as PNG without a trace of when it was made."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=_DPI, metadata={"Software": None})
     write_whole(file, image.getvalue())

@@ -17,3 +17,14 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     }
+
+
+def cryptography() -> dict[str, str]:
+    """Versions of what encrypts, and the kind of processor."""
+    return {
+        "tclearn": version("tclearn"),
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "gmpy2": version("gmpy2"),
+        "processor": platform.machine(),
+    }
