@@ -11,8 +11,10 @@ import torch
 from tests.learning.tables import table, task, work
 from tests.learning.test_torch_trainer import bound, trained
 
+from tclearn.coalition.checks import check_hyperparameters
+from tclearn.coalition.faults import Faults
 from tclearn.coalition.terms import PrivacyTerms
-from tclearn.errors import Code, UsageError
+from tclearn.errors import CharterError, Code, UsageError
 from tclearn.learning.padded_cnn import padded_cnn
 from tclearn.learning.trainer import LocalData
 from tclearn.learning.trainers.torch import TorchTrainer
@@ -63,6 +65,13 @@ def test_no_steps_are_refused() -> None:
     with pytest.raises(UsageError, match="steps is 0") as caught:
         TorchTrainer(steps=0)
     assert caught.value.code is Code.USAGE
+
+
+def test_a_charter_without_a_step_is_refused() -> None:
+    faults = Faults()
+    check_hyperparameters({"steps": 0, "batch_size": 16, "learning_rate": 100_000}, None, faults)
+    with pytest.raises(CharterError, match="steps is 0"):
+        faults.check()
 
 
 def test_with_privacy_by_example_there_are_as_many_noisy_steps() -> None:

@@ -51,8 +51,8 @@ class TorchTrainer:
         learning_rate: ``None``: the optimizer's own default.
         device: where to compute, as ``torch.device`` takes it.
         threads: threads of the CPU, for as long as this trainer computes.
-        steps: of a contribution, in place of ``epochs``: so many mini-batches, whatever a member has; records are
-            shuffled again when all have been in one.
+        steps: of a contribution, in place of ``epochs``: so many mini-batches, however many records a member has;
+            records are shuffled again when all have been in one.
 
     Raises:
         UsageError: a number is out of range, or the optimizer has no default learning rate and none is given.

@@ -90,7 +90,7 @@ class Made:
 class Circle:
     """Parties 1, 2, … with equal weights and a fresh key, and randomness of the operating system.
 
-    The dealer forgets nothing here: all shares are in one process.
+    All shares are in one process, so the key protects nothing: it is as large as a real one, and used once.
 
     Args:
         parties: how many.
@@ -148,7 +148,7 @@ class Circle:
         )
 
     def encrypted(self, steps: NDArray[np.int64]) -> Made:
-        """Encrypt and prove one party's steps, ``(n,)``.
+        """Encrypt and prove one party's steps, ``(n,)``, and verify them.
 
         Raises:
             MessageError: a proof does not hold.

@@ -118,7 +118,8 @@ def draw_times(
         left.bar(parties, values, bottom=base, label=name, color=f"C{number}", width=0.7)
         base = [low + value for low, value in zip(base, values, strict=True)]
     named(left, "parties", "CPU seconds of one party")
-    left.legend(fontsize=7)
+    left.set_ylim(0, 1.3 * max(base))
+    left.legend(fontsize=7, ncols=3, loc="upper left")
     right.plot(list(published), list(published.values()), "o-", color=PAPER, label="paper: total time, 1024 bits")
     right.plot(parties, base, "o-", color=HERE, label="here: one party, one core, 2048 bits")
     right.plot(
@@ -130,6 +131,7 @@ def draw_times(
         label="here: all parties on one core",
     )
     right.set_yscale("log")
+    right.set_ylim(bottom=min(base) / 4)
     named(right, "parties", "seconds")
-    right.legend(fontsize=8)
+    right.legend(fontsize=8, loc="lower right")
     save(figure, file)
