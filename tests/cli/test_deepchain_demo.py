@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def test_a_small_demo_tells_its_story_and_warns_of_its_key(tclearn: Run, tmp_pat
     assert "weights equal to plain quantised averaging: yes, bit for bit" in lines
     assert lines[-1].endswith(f"tclearn ledger verify {out}/coalition.tclearn --proofs {out}/objects")
     again = tclearn(*lines[-1].partition("check it:  tclearn ")[2].split())
-    assert again.out.startswith("verified: ") and "convicted batch 0 of the gradient of hospital-3" in again.out
+    assert again.out.startswith("the record verifies: ")
+    assert "convicted batch 0 of the gradient of hospital-3" in again.out
 
 
 def test_json_is_one_object_with_everything(tclearn: Run, deepchain: Path):
@@ -56,8 +58,19 @@ def test_json_is_one_object_with_everything(tclearn: Run, deepchain: Path):
     assert told["equal_to_plain_averaging"] is True
     assert len(told["performance"]["global"]) == 2 and abs(told["final"] - told["unquantised"]) < 0.02
     assert sum(coins["now"] for coins in told["coins"].values()) + told["pot"] == told["minted"]
+    assert told["minted"] - told["minted_for_rewards"] == sum(coins["start"] for coins in told["coins"].values())
     assert all(Path(told[name]).exists() for name in ("ledger", "objects", "export", "model"))
     assert told["seconds"] >= told["coalition_seconds"] > 0
+
+
+def test_a_demo_in_which_no_iteration_succeeds_claims_nothing_about_its_model(tclearn: Run, tmp_path: Path):
+    out = tmp_path / "demo"
+    lying = ("--attack", "no-share@hospital-1", "--attack", "no-share@hospital-2")
+    said = tclearn(*DEEPCHAIN, *SMALL, *lying, "--out", out, code=1).out
+    shown = tclearn("status", "--dir", out).out
+    assert "weights equal" not in said and "bit for bit" not in said and "without quantising" not in said
+    for text in (said, shown):
+        assert "has a sum, which was not opened" in text and "is sums" not in text
 
 
 @pytest.mark.parametrize(
@@ -70,6 +83,9 @@ def test_json_is_one_object_with_everything(tclearn: Run, deepchain: Path):
         (["--members", 3], "--members is 3 · expected 4 to 50"),
         (["--members", 51], "--members is 51"),
         (["--blocks", 0], "--blocks is 0"),
+        (["--seed", -5], "--seed is -5 · expected a whole number from 0 to 9223372036854775807"),
+        (["--seed", 1 << 63], "--seed is 9223372036854775808"),
+        (["--members", 50, "--attack", "no-share@hospital-1"], "no such member · expected hospital-01 to hospital-50"),
         (["--key-bits", 1024], "--key-bits is 1024 · expected 512 or 2048 or 3072"),
         (["--dataset", "mnist"], "no data set 'mnist' in the demo of deepchain · expected digits or breast-cancer"),
         (["--attack", "label-flip@hospital-1"], "KIND one of wrong-proof, "),
@@ -124,7 +140,7 @@ def test_each_protocols_demo_replaces_the_others_and_nothing_else(tclearn: Run, 
 def test_status_shows_iterations_and_coins(tclearn: Run, deepchain: Path):
     lines = tclearn("status", "--dir", deepchain).out.splitlines()
     assert lines[0].startswith("demo-breast-cancer: 2 of 2 iterations done, 3 blocks, ")
-    assert lines[1] == "training is complete"
+    assert lines[1:3] == ["warning: a toy key of 512 bits: anybody can read every gradient", "training is complete"]
     assert "           hospital-3: wrong gradient, −300 coins" in lines
     assert any(line.split() == ["hospital-3", "1000", "0", "0", "−300", "700"] for line in lines)
     told = tclearn("status", "--json", "--dir", deepchain).json
@@ -163,7 +179,7 @@ def test_an_interrupted_demo_says_how_it_goes_on_and_does(tclearn: Run, tmp_path
         return ""
 
     with monkeypatch.context() as patched:
-        patched.setattr("tclearn.cli.demo_deepchain._doing", pressed)
+        patched.setattr("tclearn.cli.demo_deepchain.doing", pressed)
         said = tclearn(*DEEPCHAIN, *SMALL, "--attack", "none", "--out", out, code=130)
     assert f"stopped · go on with: tclearn demo --resume --out {out}" in said.err
     told = tclearn("demo", "--resume", "--json", "--out", out).json
@@ -180,7 +196,10 @@ def test_commands_that_know_the_other_protocol_only_say_so(tclearn: Run, deepcha
 def test_the_whole_demonstration_under_a_real_key(tclearn: Run, tmp_path: Path):
     out = tmp_path / "demo"
     said = tclearn(*DEEPCHAIN, "--out", out)
-    assert not said.err
+    began, took, *after = said.err.splitlines()
+    assert began == "dealing a threshold key of 2048 bits"
+    assert re.fullmatch(r"iteration 1 took \d+ s; 5 more to succeed", took)
+    assert after == ["verifying the record", "training again in the clear, to compare"]
     for line in (
         "hospital-3: wrong gradient, −300 coins",
         "hospital-5: decryption shares withheld, −300 coins",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Run
 from tests.cli.named_paths import PROOFS
 from tests.protocols.deepchain.blindness import all_blind, blind
 from tests.protocols.deepchain.recorded import handed, object_file, write_directory
-from tests.protocols.deepchain.training import Coalition, Plan
+from tests.protocols.deepchain.training import Coalition, Faulty, Plan
 
 from tclearn.protocols.deepchain import adversaries as a
+from tclearn.protocols.deepchain.records import DISSOLVED
+from tclearn.protocols.deepchain.times import RETURNING
 
 SMALL = Plan(hidden=2, iterations=1)
 
@@ -76,7 +80,7 @@ def test_every_proof_of_a_record_is_verified_and_who_was_convicted_is_named(tcle
     assert f"sums      1 sum of {count} ciphertexts added up again, 1 opened sum opened again" in lines
     assert "convicted batch 0 of the gradient of p01 in iteration 1 is wrong, and was shown to be" in lines
     told = tclearn("ledger", "verify", record, "--proofs", directory / "objects", "--json").json
-    assert told["verified"] and told["proofs"]["verified"]
+    assert told["verified"] and told["record_verified"] and told["proofs"]["verified"]
     assert (told["proofs"]["proofs"], told["proofs"]["rounds"]) == (14, 1)
     assert [(each["kind"], each["member"]) for each in told["proofs"]["remarks"]] == [("convicted", "p01")]
 
@@ -89,8 +93,78 @@ def test_a_file_that_is_withheld_makes_exit_code_3_and_is_named(tclearn, coaliti
     assert f"missing   {text}" in said.out.splitlines()
     assert f"error[TCL-414]: cannot be verified: {text}" in said.err
     told = tclearn("ledger", "verify", record, "--proofs", directory, "--json", code=3)
-    proofs = json.loads(told.out)["proofs"]
+    assert said.out.startswith("the record verifies: ") and "\nverified" not in said.out
+    whole = json.loads(told.out)
+    assert not whole["verified"] and whole["record_verified"]
+    proofs = whole["proofs"]
     assert not proofs["verified"] and proofs["error"] == {"code": "TCL-414", "what": f"cannot be verified: {text}"}
+
+
+def test_of_an_empty_folder_every_file_is_asked_for_and_nothing_is_said_of_a_model(
+    tclearn, coalition, record, tmp_path
+):
+    (tmp_path / "empty").mkdir()
+    said = tclearn("ledger", "verify", record, "--proofs", tmp_path / "empty", code=3)
+    lines = said.out.splitlines()
+    assert "training  1 iteration of 1 succeeded: not all that their model follows from is here and holds" in lines
+    told = json.loads(tclearn("ledger", "verify", record, "--proofs", tmp_path / "empty", "--json", code=3).out)
+    remarks = told["proofs"]["remarks"]
+    files = {each.locator.hex(): (each.method, each.member) for each in handed(coalition)}
+    missing = {each["file"] for each in remarks if each["kind"] == "missing"}
+    assert {files[name] for name in set(files) - missing} == {("contribute", "p01")}, "the entry has shown that one"
+    assert [each["file"] for each in remarks if each["kind"] == "convicted"] == list(set(files) - missing)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_file_that_was_convicted_need_not_be_there(tclearn, coalition, directory, record, damaged):
+    gradient = next(each.locator for each in handed(coalition) if (each.method, each.member) == ("contribute", "p01"))
+    file = object_file(directory / "objects", gradient)
+    if damaged:
+        file.write_bytes(b"damaged")
+    else:
+        file.unlink()
+    lines = tclearn("ledger", "verify", record, "--proofs", directory).out.splitlines()
+    entry = next(place for place, (method, _, _) in enumerate(coalition.methods()) if method == "accuse")
+    (line,) = [each for each in lines if each.startswith("convicted")]
+    named = (
+        f"the gradient of p01 in iteration 1 was convicted by what entry {entry} carries; its file, {gradient.hex()}"
+    )
+    assert named in line
+    assert line.endswith("is damaged: its bytes are not those of its name" if damaged else "is not among the objects")
+    assert not any("nothing was made of it" in each for each in lines)
+
+
+def training_line(tclearn: Run, coalition: Coalition, folder: Path) -> str:
+    directory = write_directory(coalition, folder / "coalition")
+    tclearn("ledger", "export", folder / "a.tclearn", "--dir", directory)
+    lines = tclearn("ledger", "verify", folder / "a.tclearn", "--proofs", directory).out.splitlines()
+    return next(line for line in lines if line.startswith("training"))
+
+
+def test_an_iteration_that_goes_on_has_not_failed(tclearn, tmp_path):
+    going = Coalition(SMALL)
+    going.run(lambda: going.state.iteration is None or going.state.iteration.phase != RETURNING)
+    assert training_line(tclearn, going, tmp_path) == "training  0 iterations of 1 succeeded, 1 under way"
+
+
+def test_a_group_that_was_dissolved_is_said_to_be(tclearn, tmp_path):
+    few: dict[str, Faulty] = dict.fromkeys(Coalition(SMALL).terms.parties[:6], a.WrongGradient)
+    dissolved = Coalition(SMALL, few).run()
+    assert dissolved.state.group.status == DISSOLVED
+    begun = dissolved.state.group.iterations
+    line = training_line(tclearn, dissolved, tmp_path)
+    assert line == f"training  0 iterations of {begun} succeeded; the group was dissolved"
+
+
+def test_a_changed_byte_in_the_key_is_no_matter_of_installing(tclearn, coalition, record):
+    data, key = record.read_bytes(), coalition.terms.key.key
+    assert data.count(key) == 1
+    at = data.index(key) + len(key) // 4
+    record.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    said = tclearn("ledger", "verify", record, code=3)
+    assert "error[TCL-405]: the record's charter cannot be used here: [key] " in said.err
+    assert "install" not in said.err
+    assert "damaged or forged" in said.err and "compare its digest with the one that you know" in said.err
 
 
 def test_what_all_members_have_hidden_makes_exit_code_3(tclearn, tmp_path):
@@ -127,7 +201,22 @@ def test_a_record_of_another_protocol_has_no_proofs(tclearn, demo):
 
 @pytest.mark.parametrize(
     "words",
-    [("model", "list"), ("data", "check"), ("coalition", "show"), ("coalition", "members"), ("model", "get", "0")],
+    [
+        ("model", "list"),
+        ("data", "check"),
+        ("coalition", "show"),
+        ("coalition", "members"),
+        ("model", "get", "0"),
+        # Before keys, a site.toml or data are asked for, which nobody has here.
+        ("agent",),
+        ("propose",),
+        ("predict", "x.csv"),
+        ("coalition", "approve", "0011"),
+        ("coalition", "change", "epochs=2"),
+        ("coalition", "expel", "p01"),
+        ("model", "revert", "0"),
+        ("member", "rotate"),
+    ],
 )
 def test_commands_for_another_protocol_say_which_one_it_is(tclearn, directory, words):
     said = tclearn(*words, "--dir", directory, code=2)
@@ -142,3 +231,31 @@ def test_a_directory_with_a_damaged_charter_is_refused_as_before(tclearn, direct
         assert "charter.cbor is no charter" in tclearn("ledger", *words, "--dir", directory, code=1).err
     charter.unlink()
     assert "there is no coalition" in tclearn("ledger", "show", "--dir", directory, code=4).err
+
+
+TOY = "a toy key of 512 bits: anybody can read every gradient"
+
+
+def test_whoever_looks_at_a_coalition_with_a_toy_key_is_told(tclearn, directory, record):
+    line = f"warning   {TOY}"
+    for words in (("verify", record), ("verify", record, "--proofs", directory)):
+        assert tclearn("ledger", *words).out.splitlines().count(line) == 1
+        told = tclearn("ledger", *words, "--json").json
+        assert (told["key_bits"], told["toy"]) == (512, True)
+    assert tclearn("status", "--dir", directory).out.splitlines()[1] == f"warning: {TOY}"
+    told = tclearn("status", "--dir", directory, "--json").json
+    assert (told["key_bits"], told["toy"]) == (512, True)
+    receipt = record.parent / "one.receipt"
+    tclearn("ledger", "receipt", 1, "--to", receipt, "--dir", directory)
+    assert line in tclearn("ledger", "receipt", "--check", receipt).out.splitlines()
+
+
+def test_of_a_key_that_protects_its_size_is_told_and_of_other_protocols_nothing(tclearn, demo, tmp_path):
+    directory = write_directory(Coalition(replace(SMALL, bits=2048)), tmp_path / "coalition")
+    record = tmp_path / "hearts.tclearn"
+    tclearn("ledger", "export", record, "--dir", directory)
+    for words in (("ledger", "verify", record), ("status", "--dir", directory)):
+        assert "warning" not in tclearn(*words).out
+        told = tclearn(*words, "--json").json
+        assert (told["key_bits"], told["toy"]) == (2048, False)
+    assert "key_bits" not in tclearn("ledger", "verify", demo / "coalition.tclearn", "--json").json

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.page.deep_story import DeepStory, course_row, named_terms, told, troubled
+from tests.page.deep_story import PARTIES, DeepStory, course_row, named_terms, told, troubled
 from tests.page.reading import Element, read
 from tests.page.test_hostile import HOSTILE
 from tests.page.test_report import figures, hangs_together
@@ -27,6 +30,7 @@ from tclearn.encoding import MemberId
 from tclearn.page.deepchain.words import for_what
 from tclearn.page.glyphs import diverging
 from tclearn.page.text import ranges
+from tclearn.simulation.deepchain.rows import rows
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +102,9 @@ def test_headline_has_the_historys_numbers(story: DeepStory, page: Element) -> N
 def test_who_was_named_for_what(story: DeepStory, page: Element) -> None:
     lines = [item.text for item in page.one("ul", "named").all("li")]
     assert lines == [
-        "hospital-3: a gradient with a wrong proof, in iterations 1–5 · lost 1,500 coins",
+        "hospital-3: wrong gradient, in iterations 1–5 · lost 1,500 coins",
         "hospital-5: no decryption shares, in iterations 1, 3 and 5 · lost 900 coins",
-        "auditor-2: a wrong sum when it led, in iteration 3 · lost 700 coins",
+        "auditor-2: wrong sum, in iteration 3 · lost 700 coins",
     ]
     for line in lines:
         member = line.partition(":")[0]
@@ -283,3 +287,48 @@ def test_the_page_needs_neither_gmpy2_nor_arrays() -> None:
     told_by = "import sys; import tclearn.page.deepchain; print(*{'gmpy2', 'numpy', 'torch'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", told_by], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
+
+
+def test_offences_are_named_as_on_the_command_line(story: DeepStory, page: Element) -> None:
+    fines = [fine for course in story.history.courses for fine in course.fines]
+    lines = [line for course in story.history.courses for line in rows(course, None, of=PARTIES)]
+    words = page.text
+    assert len({fine.reason for fine in fines}) > 2
+    for fine in fines:
+        assert any(line.strip().startswith(f"{fine.member}: {fine.reason}, ") for line in lines)
+        assert str(fine.reason) in words
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs a browser to lay the page out")
+def test_coins_and_fines_are_seen_without_scrolling(story: DeepStory, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(story.page(), encoding="utf-8")
+    (tmp_path / "frames.html").write_text(_FRAMES, encoding="utf-8")
+    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    more = [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=9000", "--dump-dom"]
+    said = subprocess.run(
+        [*browser, *more, (tmp_path / "frames.html").as_uri()], capture_output=True, text=True, timeout=60, check=True
+    )
+    found = re.search(r"<pre>(.*)</pre>", said.stdout, re.DOTALL)
+    assert found, said.stdout
+    within = json.loads(found[1])
+    assert within == {"1000 courses fines": True, "390 coins end": True}
+
+
+_FRAMES = """<!doctype html><body><script>
+// Whether the right edge of a column lies in the part of its table that is shown, in windows of some widths.
+const wanted = [[1000, "courses", "fines"], [390, "coins", "end"]], found = {};
+(async () => {
+  for (const [width, css, column] of wanted) {
+    const frame = document.createElement("iframe");
+    frame.style.width = width + "px";
+    frame.src = "report.html";
+    document.body.append(frame);
+    await new Promise(done => frame.onload = done);
+    const table = frame.contentDocument.querySelector("table." + css), shown = table.parentElement;
+    const cell = [...table.querySelectorAll("thead th")].find(each => each.textContent.trim() === column);
+    const room = shown.getBoundingClientRect().left + shown.clientWidth;
+    found[`${width} ${css} ${column}`] = cell.getBoundingClientRect().right <= room + 1;
+  }
+  document.body.innerHTML = "<pre>" + JSON.stringify(found) + "</pre>";
+})();
+</script>"""

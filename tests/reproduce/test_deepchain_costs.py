@@ -57,6 +57,9 @@ def test_the_papers_figure_cannot_be_an_encryption_that_can_be_opened() -> None:
 def test_figure_4_counts_ciphertexts_and_opens_them_again(tclearn: Any, cheap: Path) -> None:
     said = tclearn("reproduce", FIG4, "--seed", 5, "--out", "out", code=0)
     assert "seed 5" in said.out and "cannot be" in said.out
+    rows = [line.rstrip() for line in said.out.splitlines()]
+    assert any(line.endswith("yes") for line in rows), "what is expected, and came out"
+    assert not any(line.endswith("–") for line in rows), "where nothing is expected, nothing is said of it"
     told = json.loads((cheap / "out" / "results.json").read_text())
     said_of_one = next(each["here"] for each in told["findings"] if "in one ciphertext" in each["claim"])
     assert "by the paper's own condition (2) at most 441 fit into 1024 bits" in said_of_one

@@ -151,6 +151,7 @@ def test_figure_4_trains_as_much_in_one_place_as_apart(small: Path) -> None:
 def test_quick_says_so_and_expects_nothing(tclearn: Any, small: Path) -> None:
     said = tclearn("reproduce", tiny.FIG5, "--quick", "--out", "out")
     assert "1 epochs instead of 6" in said.out and "QUICK" in said.out and "seed 1" in said.out
+    assert "quick: less than the whole experiment, so these are not its values" in said.out.splitlines()
     told = results(small / "out")
     assert told["settings"]["quick"] and all(finding["met"] is None for finding in told["findings"])
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,23 +16,26 @@ from tests.page.reading import read
 from tests.page.test_report import figures
 from tests.simulation.ledgers import entry_bytes
 
+from tclearn.encoding import Digest, MemberId
 from tclearn.errors import AgentError, DataError, UnreachableError, UsageError
 from tclearn.learning.datasets import load, partition
 from tclearn.learning.networks import perceptron
 from tclearn.learning.parameters import Parameters
+from tclearn.learning.trainer import Contribution, Work
 from tclearn.learning.trainers.sklearn import SklearnTrainer
 from tclearn.learning.trainers.torch import TorchTrainer
 from tclearn.ledger.verify import verify
 from tclearn.paillier.keys import ToyKeyWarning
 from tclearn.protocols import terms_of
 from tclearn.protocols.deepchain.adversaries import Silent, WrongGradient
+from tclearn.protocols.deepchain.agent import quantising
 from tclearn.protocols.deepchain.agent.performer import work
-from tclearn.protocols.deepchain.agent.quantising import quantise
 from tclearn.protocols.deepchain.history import Course
 from tclearn.protocols.deepchain.reasons import Reason
-from tclearn.protocols.deepchain.records import DISSOLVED
+from tclearn.protocols.deepchain.records import DISSOLVED, EMPTY, SUMS, VOID, Block
 from tclearn.protocols.deepchain.state import State
 from tclearn.simulation.deepchain.attacks import KINDS, PARTY, Attack
+from tclearn.simulation.deepchain.clipping import Clipped, ClippingWarning, Counting
 from tclearn.simulation.deepchain.demo import DeepChainDemo, DeepChainResult
 from tclearn.simulation.deepchain.key import SHARE, Dealt
 from tclearn.simulation.deepchain.options import DeepChainOptions
@@ -102,15 +108,80 @@ def test_the_model_is_that_of_averaging_in_the_clear(finished):
     assert finished.result.performance[-1] > 0.9
 
 
-def test_a_model_that_is_not_that_of_averaging_is_an_error(tmp_path, monkeypatch):
-    def another(*words):  # a step too many in one place
-        steps = quantise(*words)
-        steps[0] += 1
-        return steps
+def plant(patch: pytest.MonkeyPatch, name: str, planted: Any) -> None:
+    """In all that members run, wherever it is imported to."""
+    honest, package = getattr(quantising, name), quantising.__package__
+    users = [m for n, m in sys.modules.items() if n.startswith(f"{package}.") and m is not quantising]
+    users = [module for module in users if getattr(module, name, None) is honest]
+    assert users
+    for module in users:
+        patch.setattr(module, name, planted)
 
-    monkeypatch.setattr("tclearn.simulation.deepchain.averaging.quantise", another)
+
+def a_step_too_many(*words: Any) -> Any:
+    steps = quantising.quantise(*words)
+    steps[0] += 1
+    return steps
+
+
+def rounded_down(values: Any, clip: int, levels: int) -> Any:
+    most = clip / quantising.CLIP_UNIT
+    return np.floor(np.clip(values, -most, most) * levels / most).astype(np.int64)
+
+
+def another_divisor(sums: Any, divisor: int, clip: int, levels: int) -> Any:
+    return quantising.dequantise(sums, divisor + 1, clip, levels)
+
+
+def the_other_way(start: Parameters, trained: Parameters) -> Any:
+    return -quantising.gradient(start, trained)
+
+
+def up_the_hill(start: Parameters, mean: Any) -> Parameters:
+    return quantising.stepped(start, -mean)
+
+
+def in_single_precision(start: Parameters, mean: Any) -> Parameters:
+    single = quantising.stepped(Parameters({n: np.zeros_like(t) for n, t in start.items()}), mean)
+    return Parameters({name: tensor + single[name] for name, tensor in start.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "planted"),
+    [
+        ("quantise", a_step_too_many),
+        ("quantise", rounded_down),
+        ("dequantise", another_divisor),
+        ("gradient", the_other_way),
+        ("stepped", up_the_hill),
+        ("stepped", in_single_precision),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_fault_in_what_all_members_compute_ends_the_demonstration_and_leaves_no_model(
+    name, planted, tmp_path, monkeypatch
+):
+    plant(monkeypatch, name, planted)
     with pytest.raises(AgentError, match="plain quantised averaging gives another"):
-        told(replace(SMALL, blocks=1), tmp_path / "demo")
+        told(replace(SMALL, blocks=1, attacks=()), tmp_path / "demo")
+    assert not (tmp_path / "demo" / MODEL).exists() and not (tmp_path / "demo" / REPORT).exists()
+
+
+def test_of_what_was_resumed_and_is_wrong_no_earlier_model_is_left(finished, tmp_path, monkeypatch):
+    directory = Path(shutil.copytree(finished.directory, tmp_path / "demo"))
+    plant(monkeypatch, "stepped", up_the_hill)
+    with pytest.raises(AgentError, match="plain quantised averaging gives another"):
+        told(DeepChainOptions(), directory, resume=True)
+    assert not (directory / MODEL).exists() and not (directory / REPORT).exists()
+
+
+def test_without_an_iteration_that_succeeded_nothing_is_said_to_be_equal(tmp_path):
+    attacks = tuple(Attack("no-share", f"hospital-{number}") for number in (1, 2))
+    result = told(replace(SMALL, attacks=attacks), tmp_path / "demo")
+    assert result.result.state.group.rounds == 0 and result.unquantised is None
+    written = result.as_json()
+    assert (written["equal_to_plain_averaging"], written["unquantised"], written["final"]) == (None, None, None)
+    assert "bit for bit" not in (result.directory / REPORT).read_text(encoding="utf-8")
 
 
 def test_the_record_is_verified_with_public_keys_alone(finished):
@@ -205,7 +276,7 @@ def test_seven_hospitals_and_four_workers_under_a_real_key(key_bits, tmp_path):
     }
     assert result.result.terms.key.threshold == 4 and result.result.state.group.rounds == 6
     assert result.result.performance[-1] > 0.93
-    assert abs(result.result.performance[-1] - result.unquantised) < 0.02
+    assert result.unquantised is not None and abs(result.result.performance[-1] - result.unquantised) < 0.02
     assert result.result.state.accounts.fault() is None
 
 
@@ -244,7 +315,10 @@ def test_more_liars_than_the_agreement_is_made_for_are_said_to_end_it():
     lying = {f"member-{number}": WrongGradient for number in (1, 2)}
     result = simulate(**TINY, trainer=TorchTrainer(epochs=1), iterations=2, adversaries=lying)
     assert result.state.group.status == DISSOLVED and not result.performance
-    assert result.ended_early.startswith("ended after 0 of 2 iterations: the group is dissolved")
+    assert result.ended_early == (
+        "ended after 0 successful iterations of 2 asked for (3 tried): the group is dissolved, "
+        "because 3 iterations in a row failed"
+    )
     assert "failed" in str(result)
 
 
@@ -293,9 +367,10 @@ def test_a_directory_is_continued_with_the_same_arguments_only(tmp_path):
     ("change", "error", "said"),
     [
         ({"workers": ["w0", "w1", "w2"]}, UsageError, "at least 4 of both"),
+        ({"workers": ["w0"]}, UsageError, "4 parties and 1 worker "),
         ({"workers": ["w0", "w1", "w2", "member-1"]}, UsageError, "there twice"),
         ({"parties": [1, 2]}, UsageError, "not a mapping"),
-        ({"key_bits": 1024}, UsageError, "3072 or 2048 or 512"),
+        ({"key_bits": 1024}, UsageError, "512 or 2048 or 3072"),
         ({"clip": 0.0}, UsageError, "clip is 0.0"),
         ({"adversaries": {"nobody": WrongGradient}}, UsageError, "'nobody' is not a member"),
         ({"parties": dict.fromkeys("abcd", TUMOURS.test)}, DataError, "a and b have the same data"),
@@ -323,3 +398,50 @@ def test_changes_beyond_the_clip_are_cut_under_encryption_as_in_the_clear():
 def test_an_iteration_that_is_under_way_is_shown_as_such():
     course = Course(1, (), (), ())
     assert rows(course, None, of=4)[1].strip() == "under way"
+
+
+def blocks(*kinds: str) -> tuple[Block, ...]:
+    zeros = Digest(bytes(32))
+    return tuple(
+        Block(number, zeros, kind, 1, 0, 0, (), (), "" if kind == SUMS else "no quorum", MemberId("worker-1"))
+        for number, kind in enumerate(kinds)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "ended", "said"),
+    [
+        ((SUMS,), True, ["block 0 of worker-1 has a sum, which was not opened", "failed"]),
+        ((SUMS,), False, ["block 0 of worker-1 has a sum, which is not opened yet", "under way"]),
+        ((EMPTY, EMPTY), True, [f"block {n} of worker-1 is empty: no quorum" for n in (0, 1)] + ["failed"]),
+        ((SUMS, VOID), True, ["block 1 of worker-1 is void: no quorum", "failed"]),
+    ],
+)
+def test_what_became_of_the_blocks_of_an_iteration_that_opened_nothing_is_said(kinds, ended, said):
+    course = Course(1, (), (), (), blocks=blocks(*kinds), ended=ended)
+    assert [line.strip() for line in rows(course, None, of=4)[1:]] == said
+
+
+def test_a_clip_that_cuts_much_is_warned_of_and_one_that_does_not_is_not():
+    arguments = {**TINY, "trainer": TorchTrainer(epochs=5), "iterations": 1}
+    with pytest.warns(
+        ClippingWarning, match=r"^[0-9.]+% of the values of all gradients were cut to ±0.001: "
+    ) as caught:
+        cut = simulate(**arguments, clip=0.001)
+    (said,) = [str(each.message) for each in caught if each.category is ClippingWarning]
+    assert said == cut.clipping and 0.1 < cut.clipped <= 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ClippingWarning)
+        whole = simulate(**arguments)
+    assert (whole.clipped, whole.clipping) == (0, "")
+
+
+def test_what_is_cut_is_counted_value_by_value():
+    class Moved:
+        def train(self, start: Parameters, _: object) -> Contribution:
+            return Contribution(Parameters({"w": start["w"] + np.array([0.0, 0.5, 0.50001, -0.6])}), (), 0)
+
+    clipped, start = Clipped(0.5), Parameters({"w": np.zeros(4)})
+    for _ in range(2):
+        Counting(Moved(), clipped).train(start, Work(1, {}, frozenset()))  # type: ignore[arg-type]
+    assert (clipped.cut, clipped.of, clipped.share) == (4, 8, 0.5)

@@ -87,3 +87,43 @@ def test_what_is_no_folder_is_refused(tmp_path, name, error, code):
     with pytest.raises(TCLearnError) as raised:
         ObjectFolder(tmp_path / name)
     assert isinstance(raised.value, error) and raised.value.code == code
+
+
+def test_a_folder_is_looked_for_two_levels_deep_however_many_there_are(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(600):
+        Path("objects").mkdir(exist_ok=True)
+        os.chdir("objects")
+    opened = ObjectFolder(tmp_path)
+    assert opened.folder == tmp_path / "objects" / "objects"
+    assert opened.get(NAME, size_max=len(DATA)) == DATA
+
+
+def test_a_folder_that_cannot_be_looked_into_is_refused(tmp_path, monkeypatch):
+    # Its own path is as long as one may be: that of anything in it is too long.
+    monkeypatch.chdir(tmp_path)
+    path = Path(*["a" * 200] * 20, "a" * 70)
+    for part in path.parts:
+        Path(part).mkdir()
+        os.chdir(part)
+    os.chdir(tmp_path)
+    with pytest.raises(StorageError, match="cannot be read: File name too long") as raised:
+        ObjectFolder(path)
+    assert raised.value.code is Code.STORE_FAILED
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may enter every folder")
+def test_a_folder_that_may_be_listed_and_not_entered_is_refused(folder):
+    folder.chmod(0o744)
+    try:
+        with pytest.raises(StorageError, match="cannot be read: Permission denied"):
+            ObjectFolder(folder)
+    finally:
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("put", [lambda path: path.symlink_to(path.name), os.mkfifo, Path.mkdir])
+def test_what_cannot_be_opened_counts_as_damaged(folder, put):
+    path_of(folder).unlink()
+    put(path_of(folder))
+    assert code_of(folder) is Code.OBJECT_CORRUPT

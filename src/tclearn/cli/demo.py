@@ -11,7 +11,7 @@ import typer
 from rich.status import Status
 
 from tclearn.cli.demo_deepchain import demo_deepchain
-from tclearn.cli.demoing import attacks_of, progress_line, refuse_others, stopped, update
+from tclearn.cli.demoing import attacks_of, given, progress_line, refuse_others, stopped, update
 from tclearn.cli.output import messages, print_json, say
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.errors import Code, UsageError
@@ -96,7 +96,7 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if _runs(protocol, context, out, resume=resume) == _DEEPCHAIN:
         refuse_others(context, _DEEPCHAIN, _OF_TCLEARN)
         asked = DeepChainOptions(dataset, members, attacks_of(attack, DeepChainAttack.parse), blocks, seed, key_bits)
-        demo_deepchain(asked, out, resume=resume, as_json=as_json)
+        demo_deepchain(asked, out, resume=resume, given=given(context), as_json=as_json)
         return
     refuse_others(context, "tclearn", _OF_DEEPCHAIN)
     options = DemoOptions(
@@ -113,7 +113,7 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _over_network(options, out, resume=resume, as_json=as_json)
         return
     with progress_line(as_json) as progress:
-        made = Demo.prepare(options, out, resume=resume)
+        made = Demo.prepare(options, out, resume=resume, given=given(context))
         try:
             if not as_json:
                 say(_headline(made.options, made.simulation.charter))
@@ -139,8 +139,8 @@ def _runs(protocol: str, context: typer.Context, out: Path, *, resume: bool) -> 
         raise UsageError(Code.USAGE, f"--protocol is {protocol!r}", expected=" or ".join(_PROTOCOLS))
     if not resume:
         return protocol
-    kept, source = kept_protocol(out), context.get_parameter_source("protocol")
-    if source is not None and source.name != "DEFAULT" and protocol != kept:
+    kept = kept_protocol(out)
+    if "protocol" in given(context) and protocol != kept:
         raise UsageError(
             Code.USAGE,
             f"the interrupted demonstration has --protocol {kept}, not --protocol {protocol}",

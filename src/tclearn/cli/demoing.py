@@ -50,14 +50,21 @@ def refuse_others(context: typer.Context, protocol: str, parameters: Sequence[st
     Raises:
         UsageError: one was given.
     """
+    typed = given(context)
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in parameters and source is not None and source.name != "DEFAULT":
+        if parameter.name in parameters and parameter.name in typed:
             raise UsageError(
                 Code.USAGE,
                 f"{parameter.opts[0]} with --protocol {protocol}, where it means nothing",
                 remedy=f"leave {parameter.opts[0]} out",
             )
+
+
+def given(context: typer.Context) -> frozenset[str]:
+    """Parameters of a command, by their names in Python, that somebody has given, be it their defaults."""
+    names = (parameter.name or "" for parameter in context.command.params)
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return frozenset(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
 
 
 def stopped(directory: Path) -> typer.Exit:

@@ -12,9 +12,10 @@ import typer
 from tclearn.cli.evidence import evidence
 from tclearn.cli.options import AsJson, Directory
 from tclearn.cli.output import count, natural, print_json, say, show_error, table, when
-from tclearn.cli.proofs import audited, objects_for
+from tclearn.cli.proofs import objects_for
 from tclearn.cli.receipt import receipt
-from tclearn.cli.signed import told_digest
+from tclearn.cli.remade import check_model, looked_beside
+from tclearn.cli.signed import say_warnings, told_digest
 from tclearn.coalition.digest_text import format_digest
 from tclearn.directory.reading import open_file, read_file
 from tclearn.directory.record import RecordDirectory
@@ -118,6 +119,14 @@ def verify_command(
         Path | None,
         typer.Option(metavar="DIR", help="DeepChain: verify every proof, sum and opening of the objects in here, too."),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --proofs and --charter: whether this model (safetensors) is the one that the record gives. "
+            "Calls the model code that the charter names.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a record with public keys only. Exit code 3 when it does not hold, naming the first bad entry."""
@@ -129,32 +138,34 @@ def verify_command(
             raise UsageError(Code.USAGE, f"--remember {remember} is the record itself", expected="another file")
         remembered = _checkpoint(since) if since is not None else None
         digest = told_digest(charter) if charter is not None else _claimed(stream)
+        if model is not None:
+            check_model(stream, model, proofs=proofs is not None, charter=told)
         objects = None if proofs is None else objects_for(stream, proofs)
         verified = verify(stream, terms_of, digest, since=remembered)
         if not as_json:
-            _print(verified, told)
-        looked = None if objects is None else audited(stream, verified, objects, as_json=as_json)
+            _print(verified, told, more=objects is not None)
+        beside = None if objects is None else looked_beside(stream, verified, objects, model, as_json=as_json)
     if as_json:
-        print_json({**_as_json(verified, told), **({} if looked is None else {"proofs": looked.as_json()})})
-    elif looked is not None:
-        looked.say()
+        print_json({**_as_json(verified, told), **({} if beside is None else beside.as_json())})
     if remember is not None:
         write_whole(remember, verified.checkpoint)
-    if looked is not None and looked.fault is not None:
-        show_error(looked.fault, as_json=False)  # the JSON object has it already
-        raise typer.Exit(looked.fault.exit_code)
+    if beside is not None and beside.fault is not None:
+        show_error(beside.fault, as_json=False)  # the JSON object has it already
+        raise typer.Exit(beside.fault.exit_code)
 
 
 app.command("receipt", short_help="Write one entry into a file that proves it, or check one.")(receipt)
 app.command("evidence", short_help="Look for signed contradictions, or check one.")(evidence)
 
 
-def _print(verified: Verified, told: bool) -> None:
+def _print(verified: Verified, told: bool, *, more: bool) -> None:
+    # Where more is looked at, the first word does not say yet that all is well.
     last = f", the last of {when(verified.head.time_ms)} UTC" if verified.entries else ""
-    say(f"verified: {_entries(verified.entries)}{last}")
+    say(f"{'the record verifies' if more else 'verified'}: {_entries(verified.entries)}{last}")
     say(f"charter   {format_digest(verified.coalition)}")
     if not told:
         say("          read from the file itself: compare it with the digest that you know, or give --charter")
+    say_warnings(verified.terms)
     if verified.cosigned is None:
         say("cosigned  by nobody yet: only the sequencer's signature protects this record")
     else:
@@ -182,6 +193,7 @@ def _as_json(verified: Verified, told: bool) -> dict[str, object]:
         "cosigned": cosigned and {"entries": cosigned.head.size, "members": sorted(cosigned.members, key=natural)},
         "tail": verified.tail,
         "since": verified.since and verified.since.size,
+        **verified.terms.facts,
     }
 
 

@@ -17,7 +17,7 @@ from tclearn.protocols import protocol_of
 from tclearn.protocols.deepchain.findings import Audit, Kind
 from tclearn.store.reading import ObjectFolder
 
-_PROTOCOL: Final = "deepchain"
+PROTOCOL: Final = "deepchain"
 _SHOWN: Final = 20
 _TITLES: Final = {
     Kind.WRONG: "wrong",
@@ -53,6 +53,8 @@ class Audited:
             **({} if fault is None else {"error": {"code": fault.label, "what": fault.what}}),
             "iterations": made.iterations,
             "rounds": made.rounds,
+            "running": made.running,
+            "dissolved": made.dissolved,
             "gradients": made.gradients,
             "shares": made.shares,
             "proofs": made.proofs,
@@ -70,6 +72,7 @@ class Audited:
                     "what": remark.what,
                     "batch": remark.batch,
                     "text": remark.text,
+                    "file": remark.file and remark.file.hex(),
                 }
                 for remark in made.remarks
             ],
@@ -86,10 +89,7 @@ class Audited:
             f"sums      {count(made.sums, 'sum')} of {count(made.added, 'ciphertext')} added up again, "
             f"{count(made.opened, 'opened sum')} opened again"
         )
-        say(
-            f"model     {count(made.rounds, 'iteration')} of {made.iterations} succeeded: "
-            "their opened sums fix the model, given W_0"
-        )
+        say(f"training  {_training(made, sound=self.fault is None)}")
         if made.unfounded:
             say(f"          {count(made.unfounded, 'accusation')} on the ledger proved nothing")
         for kind, title in _TITLES.items():
@@ -100,6 +100,18 @@ class Audited:
                 say(f"          and {len(found) - _SHOWN:,} more: --json has all")
 
 
+def _training(made: Audit, *, sound: bool) -> str:
+    # What was checked, and no more: without files, or without a success, no sum fixes a model.
+    course = f"{count(made.rounds, 'iteration')} of {made.iterations} succeeded"
+    course += ", 1 under way" if made.running else ""
+    course += "; the group was dissolved" if made.dissolved else ""
+    if not made.rounds:
+        return course
+    if not sound:
+        return f"{course}: not all that their model follows from is here and holds"
+    return f"{course}: their opened sums fix the model, given W_0"
+
+
 def objects_for(stream: BinaryIO, folder: Path) -> ObjectFolder:
     """The folder with a record's files, where its protocol has any; the stream is read from its start, and set back.
 
@@ -107,20 +119,25 @@ def objects_for(stream: BinaryIO, folder: Path) -> ObjectFolder:
         UsageError: the record's protocol has no proofs beside the record.
         UnreachableError: there is no such folder.
     """
-    charter = ExportReader(stream).charter
-    stream.seek(0)
-    try:
-        protocol = protocol_of(charter)
-    except MessageError:
-        protocol = _PROTOCOL  # whatever it is: verification says so
-    if protocol != _PROTOCOL:
+    protocol = protocol_in(stream)
+    if protocol != PROTOCOL:
         raise UsageError(
             Code.USAGE,
             f"--proofs with a record of the protocol {protocol[:40]}, which has no proofs beside its record",
-            expected=f"a record of {_PROTOCOL}",
+            expected=f"a record of {PROTOCOL}",
             remedy="without --proofs everything in this record is verified",
         )
     return ObjectFolder(folder)
+
+
+def protocol_in(stream: BinaryIO) -> str:
+    """The protocol of a record, ``PROTOCOL`` where nobody can tell; the stream is read from its start, and set back."""
+    charter = ExportReader(stream).charter
+    stream.seek(0)
+    try:
+        return protocol_of(charter)
+    except MessageError:
+        return PROTOCOL  # whatever it is: verification says so
 
 
 def audited(stream: BinaryIO, verified: Verified, objects: ObjectFolder, *, as_json: bool) -> Audited:

@@ -15,8 +15,9 @@ from tclearn.directory.reading import read_file
 from tclearn.encoding import Digest, decode
 from tclearn.errors import Code, MessageError, UnreachableError, UsageError
 from tclearn.ledger import Head, Transaction
+from tclearn.ledger.verify import Terms
 from tclearn.limits import CHARTER_BYTES_MAX
-from tclearn.protocols import protocol_of
+from tclearn.protocols import protocol_of, terms_of
 from tclearn.records import is_member_name
 
 CharterDigest = Annotated[
@@ -67,6 +68,13 @@ def say_charter(charter: bytes, coalition: Digest, *, told: bool) -> None:
         say("          read from the file itself: compare it with the digest that you know, or give --charter")
     if _seeded(charter):
         say("keys      from a printed seed, as in a simulation: anybody could have signed")
+    say_warnings(terms_of(charter))
+
+
+def say_warnings(terms: Terms[Any]) -> None:
+    """What people must be told about a charter, whatever it is that they look at."""
+    for warning in terms.warnings:
+        say(f"warning   {warning}")
 
 
 def _seeded(charter: bytes) -> bool:

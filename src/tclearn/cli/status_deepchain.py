@@ -11,12 +11,13 @@ from tclearn.encoding import MemberId
 from tclearn.errors import MessageError
 from tclearn.protocols import protocol_of
 from tclearn.protocols.deepchain.contract import DeepChain
+from tclearn.protocols.deepchain.endings import why_dissolved
 from tclearn.protocols.deepchain.history import History
 from tclearn.protocols.deepchain.records import COMPLETE, DISSOLVED
 from tclearn.protocols.deepchain.state import State
-from tclearn.simulation.deepchain.as_json import coins_json, course_json
+from tclearn.simulation.deepchain.as_json import coins_json, course_json, minted_json
 from tclearn.simulation.deepchain.options import PROTOCOL
-from tclearn.simulation.deepchain.rows import coin_rows, header, rows
+from tclearn.simulation.deepchain.rows import coin_rows, deposits_row, header, rows
 
 _WORDS = {
     "declare": "state its data as an asset",
@@ -76,13 +77,14 @@ def status_deepchain(directory: Path, *, as_json: bool) -> None:
                 "name": terms.name,
                 "coalition": record.coalition.hex(),
                 "protocol": record.protocol,
+                **record.terms.facts,
                 "entries": size,
                 "time_ms": head.time_ms,
                 "status": group.status,
                 "rounds": group.rounds,
                 "iterations": [course_json(course) for course in history.courses],
                 "coins": coins_json(history.balances),
-                "minted": accounts.minted,
+                **minted_json(history.balances, accounts),
                 "pot": accounts.pot,
                 "waiting": [{"member": duty.member, "for": duty.kind, "until_ms": duty.due_ms} for duty in duties],
             }
@@ -90,7 +92,10 @@ def status_deepchain(directory: Path, *, as_json: bool) -> None:
         return
     done = f"{group.rounds} of {count(terms.iterations, 'iteration')} done"
     say(f"{terms.name}: {done}, {count(group.blocks, 'block')}, {count(size, 'entry', 'entries')}")
-    ended = {COMPLETE: "training is complete", DISSOLVED: "the group is dissolved"}
+    for warning in record.terms.warnings:
+        say(f"warning: {warning}")
+    why = f", because {why_dissolved(terms, history.courses)}" if group.status == DISSOLVED else ""
+    ended = {COMPLETE: "training is complete", DISSOLVED: f"the group is dissolved{why}"}
     say(ended.get(group.status, "waits for:"))
     if group.status not in ended:
         table(
@@ -108,6 +113,7 @@ def status_deepchain(directory: Path, *, as_json: bool) -> None:
     say()
     for line in coin_rows(history.balances, accounts.pot):
         say(line)
+    say(deposits_row(terms.money))
 
 
 def _owes_asset(state: State, member: MemberId) -> bool:

@@ -271,18 +271,39 @@ def kept_charter(path: Path, remedy: str) -> ResolvedCharter:
     """
     data = kept_charter_bytes(path, remedy)
     try:
-        protocol = protocol_of(data)
-        if protocol not in PROTOCOLS:
-            raise UsageError(
-                Code.USAGE,
-                f"{path} is a coalition of the protocol {shown(protocol)}",
-                expected=f"one of {' or '.join(PROTOCOLS)}, for this command",
-                remedy="`tclearn status`, `ledger show`, `export` and `receipt` read it; "
-                "`ledger verify --proofs` checks it all",
-            )
+        _check_protocol(path, data)
         return ResolvedCharter.from_bytes(data)
     except (MessageError, CharterError) as error:
         raise no_charter(path, error) from error
+
+
+def check_protocol(path: Path) -> None:
+    """Whether a command of TCLearn's own protocol is wrong in a directory; before it asks for other files.
+
+    Returns nothing, also where there is no charter that can be read: that is said by whoever needs it.
+
+    Raises:
+        UsageError: it is a coalition of another protocol.
+    """
+    try:
+        _check_protocol(path, kept_charter_bytes(path, ""))
+    except (UnreachableError, StorageError, MessageError):
+        return
+    except UsageError as error:
+        if error.code is Code.USAGE:
+            raise
+
+
+def _check_protocol(path: Path, charter: bytes) -> None:
+    protocol = protocol_of(charter)
+    if protocol not in PROTOCOLS:
+        raise UsageError(
+            Code.USAGE,
+            f"{path} is a coalition of the protocol {shown(protocol)}",
+            expected=f"one of {' or '.join(PROTOCOLS)}, for this command",
+            remedy="`tclearn status`, `ledger show`, `export` and `receipt` read it; "
+            "`ledger verify --proofs` checks it all",
+        )
 
 
 def kept_charter_bytes(path: Path, remedy: str) -> bytes:

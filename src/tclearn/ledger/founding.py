@@ -17,7 +17,7 @@ from tclearn.identity import PublicKey
 from tclearn.ledger.contract import Contract, S, View
 from tclearn.ledger.cosigning import Cosigning
 from tclearn.ledger.replica import Replica
-from tclearn.ledger.verify import Terms
+from tclearn.ledger.verify import Terms, charter_remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,6 @@ def founding(charter: bytes, coalition: Digest, terms_of: Callable[[bytes], Term
         raise VerificationError(
             Code.RECORD_CHARTER,
             f"the file's charter cannot be used here: {said}",
-            remedy="install the protocol that the charter names, in its version",
+            remedy=charter_remedy(error),
         ) from error
     return Founding(coalition, terms.contract, terms.log_key, state)

@@ -6,10 +6,10 @@ What it shows and what it cannot is in ``docs/formats/export.md``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import BinaryIO, Final, Generic
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final, Generic
 
 from tclearn.encoding import Digest
 from tclearn.errors import Code, MessageError, TCLearnError, VerificationError
@@ -32,10 +32,15 @@ class Terms(Generic[S]):
     Attributes:
         contract: the rules; when it is also ``Cosigning``, cosigned heads are counted.
         log_key: the key that signs checkpoints.
+        facts: what programs are told about the charter, whenever they are told about its ledger: names and values of
+            its protocol.
+        warnings: what people must be told then, a sentence each.
     """
 
     contract: Contract[S]
     log_key: PublicKey
+    facts: Mapping[str, int | bool] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Verified:
         since: the remembered head that the record was shown to extend.
         state: the contract's state after the last entry.
         checkpoint: the record's signed checkpoint, to be kept and given as ``since`` another time.
+        terms: what the charter fixes.
     """
 
     coalition: Digest
@@ -57,6 +63,7 @@ class Verified:
     since: Head | None
     state: View
     checkpoint: bytes
+    terms: Terms[Any] = field(repr=False, compare=False)
 
     @property
     def entries(self) -> int:
@@ -111,12 +118,12 @@ def verify(
             expected=charter_digest.hex(),
             remedy="compare the charter's digest with the other members",
         )
-    replica, log_key = _replica(terms_of, reader.charter, charter_digest)
+    replica, terms = _replica(terms_of, reader.charter, charter_digest)
     # 3. Every entry
     heads = _entries(reader, replica, threads, progress)
     # 4. The checkpoint
     head = replica.head(len(replica))
-    _checkpoint(reader.note, charter_digest, log_key, head)
+    _checkpoint(reader.note, charter_digest, terms.log_key, head)
     # 5. A quorum of members has cosigned a head, once any of them has
     if heads.seen and heads.newest is None:
         raise VerificationError(
@@ -126,20 +133,32 @@ def verify(
             remedy="ask for a newer export",
         )
     # 6. The record extends the head that the caller remembers
-    remembered = None if since is None else _extended(since, charter_digest, log_key, replica)
-    return Verified(charter_digest, head, heads.newest, remembered, replica.state(), reader.note)
+    remembered = None if since is None else _extended(since, charter_digest, terms.log_key, replica)
+    return Verified(charter_digest, head, heads.newest, remembered, replica.state(), reader.note, terms)
 
 
-def _replica(terms_of: Callable[[bytes], Terms[S]], charter: bytes, coalition: Digest) -> tuple[Replica[S], PublicKey]:
+def _replica(terms_of: Callable[[bytes], Terms[S]], charter: bytes, coalition: Digest) -> tuple[Replica[S], Terms[S]]:
     try:
         terms = terms_of(charter)
-        return Replica(terms.contract, coalition), terms.log_key
+        return Replica(terms.contract, coalition), terms
     except Exception as error:
         raise VerificationError(
             Code.RECORD_CHARTER,
             f"the record's charter cannot be used here: {_what(error)}",
-            remedy="install the protocol that the charter names, in its version",
+            remedy=charter_remedy(error),
         ) from error
+
+
+def charter_remedy(error: Exception) -> str:
+    """What to do about a charter that cannot be used: install what it asks for, or find out who has changed it."""
+    if isinstance(error, TCLearnError) and error.code in (Code.EXTENSION_UNKNOWN, Code.USAGE):
+        return error.remedy or "install the protocol that the charter names, in its version"
+    if isinstance(error, TCLearnError):
+        return (
+            "the charter is damaged or forged, or needs another version of TCLearn: compare its digest with the one "
+            "that you know, and ask for another copy"
+        )
+    return "install the protocol that the charter names, in its version"
 
 
 def _entries(

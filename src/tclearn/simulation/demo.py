@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -58,13 +58,16 @@ class Demo:
     _lock: Connection
 
     @classmethod
-    def prepare(cls, options: DemoOptions, directory: Path, *, resume: bool = False) -> Demo:
+    def prepare(
+        cls, options: DemoOptions, directory: Path, *, resume: bool = False, given: Collection[str] = ()
+    ) -> Demo:
         """Load data, split it, make the coalition's directory, or open that of an interrupted run.
 
         Args:
             options: what to show; with ``resume`` those of the interrupted run count.
             directory: where everything is kept; an earlier demonstration there is replaced unless ``resume``.
             resume: go on where an interrupted run stopped.
+            given: with ``resume``, names of options that somebody has typed, be it their defaults.
 
         Raises:
             UsageError: an option is out of range, or the directory holds something else.
@@ -73,11 +76,13 @@ class Demo:
         """
         began = time.monotonic()
         if resume:
-            options = DemoOptions.interrupted(directory).resumed_as(options)
+            options = DemoOptions.interrupted(directory).resumed_as(options, given)
         options.check()
         load_extension("tclearn.acceptance", options.rule)  # it is installed, or nothing is touched
         dataset = load(TASKS[options.dataset].dataset)
         setting = cast(options, dataset)
+        if not resume:
+            setting.check()  # what is there is deleted when nothing can be refused any more
         held = alone(directory)
         make_directory(directory, options.settings(), resume=resume)
         simulation = Simulation.prepare(setting, directory)

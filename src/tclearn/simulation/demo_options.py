@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
+from tclearn.coalition.faults import shown
+from tclearn.coalition.quantities import SEED
 from tclearn.coalition.words import LEVELS
 from tclearn.directory.reading import read_file
 from tclearn.errors import AgentError, Code, UnreachableError, UsageError
@@ -98,16 +101,17 @@ class DemoOptions:
         """
         return cls.from_settings(*kept_settings(directory))
 
-    def resumed_as(self, asked: DemoOptions) -> DemoOptions:
+    def resumed_as(self, asked: DemoOptions, given: Collection[str] = ()) -> DemoOptions:
         """These options, when what is asked for does not contradict them.
 
         Args:
             asked: options given together with ``--resume``; what was not given is at its default.
+            given: names of attributes that count although they are at their defaults.
 
         Raises:
             UsageError: something else is asked for.
         """
-        check_resumed(self, asked, DemoOptions())
+        check_resumed(self, asked, DemoOptions(), given)
         return self
 
     @property
@@ -133,6 +137,7 @@ class DemoOptions:
             raise UsageError(Code.USAGE, f"--members is {self.members}", expected="2 to 50")
         if self.blocks is not None and not 1 <= self.blocks <= _BLOCKS_MAX:
             raise UsageError(Code.USAGE, f"--blocks is {self.blocks}", expected=f"1 to {_BLOCKS_MAX}")
+        check_seed(self.seed)
         if self.level not in LEVELS:
             raise UsageError(Code.USAGE, f"--level is {self.level!r}", expected=" or ".join(LEVELS))
         names, attacks = self.names, self.misbehaving
@@ -202,20 +207,32 @@ def unusable(file: Path, error: Exception) -> AgentError:
     )
 
 
-def check_resumed(kept: Settings, asked: Settings, default: Settings) -> None:
+def check_seed(seed: int) -> None:
+    """Whether the charter's model can have this seed; returns nothing.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not SEED.low <= seed <= SEED.high:
+        raise UsageError(Code.USAGE, f"--seed is {shown(seed)}", expected=SEED.expected)
+
+
+def check_resumed(kept: Settings, asked: Settings, default: Settings, given: Collection[str] = ()) -> None:
     """Whether options that are given with ``--resume`` contradict those of the interrupted run; returns nothing.
 
     Args:
         kept: of that run.
         asked: what was not given is at its default.
         default: these defaults.
+        given: what counts although it is at its default: somebody has typed it.
 
     Raises:
         UsageError: something else is asked for.
     """
     for each in fields(kept):
         wish = getattr(asked, each.name)
-        if wish != getattr(default, each.name) and wish != getattr(kept, each.name):
+        wanted = each.name in given or wish != getattr(default, each.name)
+        if wanted and wish != getattr(kept, each.name):
             raise UsageError(
                 Code.USAGE,
                 f"the interrupted demonstration has {_option(each.name, getattr(kept, each.name))}, "

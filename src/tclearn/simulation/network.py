@@ -83,6 +83,7 @@ class NetworkDemo:
         """
         options.check()
         setting = cast(options, load(TASKS[options.dataset].dataset))
+        setting.check()  # what is there is deleted when nothing can be refused any more
         held = alone(directory)
         try:
             make_directory(directory, options.settings(), resume=False)

@@ -221,6 +221,11 @@ class Setting:
             trainers[name] = self.adversaries[name](trainer) if name in self.adversaries else trainer
         return trainers
 
+    def check(self) -> None:
+        """Resolve the charter, and write nothing; returns nothing. Errors as ``simulate``."""
+        first = self.names[:1]
+        self.resolved(self.trainers(first)[first[0]].initial(self.charter.seed))
+
     def _hidden(self) -> dict[MemberId, Records]:
         if self.hidden_test is None:
             return {}

@@ -5,6 +5,7 @@ Who breaks a promise is found by its name: a check raises ``Broken`` that begins
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Final
@@ -63,8 +64,9 @@ def who_speaks_never_loses(storm: Storm) -> Iterator[str]:
     for size, sender, method, before, after in _steps(storm):
         iteration = before.iteration
         for member in honest if iteration is not None else ():
-            lost = set(before.accounts.locked[member]) - set(after.accounts.locked[member])
-            if not lost or after.group.status == "complete" or iteration is None:
+            # As counted by the rules: with the entry that ends the training all other deposits go back.
+            lost = _lost(after, member) - _lost(before, member)
+            if not lost or iteration is None:
                 continue
             owed = [
                 word
@@ -196,6 +198,11 @@ def _owed(iteration: Iteration, member: MemberId) -> list[str]:
         for word, (is_asked, has_said) in zip(_WORDS[:so_far], asked[:so_far], strict=True)
         if is_asked and not has_said and word not in skipped
     ]
+
+
+def _lost(state: State, member: MemberId) -> Counter[str]:
+    joined = state.joined(member)
+    return Counter(joined.lost if joined else ())
 
 
 def _coins(state: State, member: MemberId) -> int:

@@ -18,11 +18,12 @@ from tclearn.coalition.accounts import Accounts
 from tclearn.encoding import MemberId
 from tclearn.learning.parameters import Parameters
 from tclearn.ledger import Call
-from tclearn.protocols.deepchain import DeepChainTerms
+from tclearn.protocols.deepchain import DeepChainTerms, settling
 from tclearn.protocols.deepchain.agent import Performer
 from tclearn.protocols.deepchain.judging import Place
 from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
 from tclearn.protocols.deepchain.records import Iteration
+from tclearn.protocols.deepchain.state import State
 from tclearn.simulation.storm import Broken
 from tclearn.simulation.storm.plan import Plan as Skies
 
@@ -168,26 +169,39 @@ def divisor_of_all(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DeepChainTerms, "divisor", lambda self, parties: honest(self, parties) + 1)
 
 
+def last_entry_that_takes(patch: pytest.MonkeyPatch) -> None:
+    """With the entry that ends the training, one that has reported loses its deposit."""
+    honest = settling.settle_decryption
+
+    def settle(state: State, iteration: Iteration, others: Any) -> None:
+        last = state.group.rounds + 1 == state.terms.iterations
+        honest(state, iteration, {*others, *map(MemberId, sorted(iteration.reports)[: int(last)])})
+
+    patch.setattr(settling, "settle_decryption", settle)
+
+
 CRASHES = Skies(0, 8, crash=80, lost=200, storm_ms=300 * 60_000)
-PLANTED: dict[str, tuple[Plant, dict[str, Any]]] = {
-    "coins conserved": (pots_that_leak, {"sleep": 300}),
-    "who speaks never loses": (deaf_to_one_party, {}),
-    "who is awake never loses": (takers_that_forget, {}),
-    "only the faulty are convicted": (judge_that_wrongs_one, {}),
-    "one word for a duty": (forgotten_decisions, {"skies": CRASHES, "spared": frozenset()}),
-    "liveness": (leaders_for_ever, {"liars": (("p00", "silent"),)}),
-    "agreement": (programs_that_differ, {}),
-    "the model is the mean": (divisor_of_all, {}),
-}
+PLANTED: tuple[tuple[str, Plant, dict[str, Any]], ...] = (
+    ("coins conserved", pots_that_leak, {"sleep": 300}),
+    ("who speaks never loses", deaf_to_one_party, {}),
+    ("who speaks never loses", last_entry_that_takes, {"liars": ()}),
+    ("who is awake never loses", takers_that_forget, {}),
+    ("only the faulty are convicted", judge_that_wrongs_one, {}),
+    ("one word for a duty", forgotten_decisions, {"skies": CRASHES, "spared": frozenset()}),
+    ("liveness", leaders_for_ever, {"liars": (("p00", "silent"),)}),
+    ("agreement", programs_that_differ, {}),
+    ("the model is the mean", divisor_of_all, {}),
+)
 
 
 def test_every_check_has_a_planted_fault() -> None:
-    assert set(PLANTED) == set(PROMISES)
+    assert {name for name, _, _ in PLANTED} == set(PROMISES)
 
 
-@pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant, given = PLANTED[name]
+@pytest.mark.parametrize(("name", "plant", "given"), PLANTED, ids=[plant.__name__ for _, plant, _ in PLANTED])
+def test_a_planted_fault_is_found(
+    name: str, plant: Plant, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     plant(monkeypatch)
     monkeypatch.setattr(weather, "_CALM_MS", 4 * 3_600_000)
     found: list[Broken] = []

@@ -30,8 +30,9 @@ from tclearn.ledger.replaying import replayed
 from tclearn.protocols import terms_of
 from tclearn.protocols.deepchain import adversaries as a
 from tclearn.protocols.deepchain import calls
-from tclearn.protocols.deepchain.agent.auditing import Objects, audit, audit_dossiers
+from tclearn.protocols.deepchain.agent.auditing import audit, audit_dossiers
 from tclearn.protocols.deepchain.agent.cores import Processes
+from tclearn.protocols.deepchain.agent.fetching import Objects
 from tclearn.protocols.deepchain.agent.files import read_opened, write_opened
 from tclearn.protocols.deepchain.dossiers import Dossiers
 from tclearn.protocols.deepchain.findings import OPENED, SHARES, SUM, Audit, Kind
@@ -336,7 +337,7 @@ def test_a_conviction_of_what_is_right_would_be_a_fault(clean):
     for applied, state in replayed(record, terms_of, found.coalition, found.head):
         dossiers.note(applied, state)
     (dossier,) = dossiers.all()
-    dossier.convicted.add(MemberId("p02"))
+    dossier.convicted[MemberId("p02")] = 0
     made = audit_dossiers([dossier], PaillierJudge.of(clean.terms), clean.store)
     fault = made.fault()
     assert fault is not None and "nothing is wrong with the gradient of p02" in fault.what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from tclearn.protocols.deepchain import DeepChainTerms, MoneyTerms, calls
 from tclearn.protocols.deepchain.duties import running_deadline
 from tclearn.protocols.deepchain.records import DISSOLVED, FOUNDING, RUNNING
 from tclearn.protocols.deepchain.refusals import Refusal
-from tclearn.protocols.deepchain.times import APPENDING, PHASES
+from tclearn.protocols.deepchain.times import APPENDING, PHASES, UPDATING, Times
 
 # --- terms -----------------------------------------------------------------------------------------------------------
 
@@ -41,16 +42,16 @@ def refused(**changes: object) -> str:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"t1": 0}, "0 < t1"),
-        ({"t2": 10_000}, "t1 < t2"),
-        ({"t3": 20_000}, "t2 < t3"),
-        ({"t3": 40_001}, "t3 <= t7"),
-        ({"t8": 40_000}, "t7 < t8"),
-        ({"t9": 50_000}, "t8 < t9"),
-        ({"t9": 160_001, "block_ms": 140_000}, "t9 <= t4"),
-        ({"t5": 160_000}, "t4 < t5"),
-        ({"t6": 170_000}, "t5 < t6"),
-        ({"block_ms": 20_000}, "blocks do not overlap"),
+        ({"t1": 999}, "0 + 1000 <= t1"),
+        ({"t2": 10_999}, "t1 + 1000 <= t2"),
+        ({"t3": 20_999}, "t2 + 1000 <= t3"),
+        ({"t3": 39_001}, "t3 + 1000 <= t7"),
+        ({"t8": 40_999}, "t7 + 1000 <= t8"),
+        ({"t9": 50_999}, "t8 + 1000 <= t9"),
+        ({"t9": 159_001, "block_ms": 140_000}, "t9 + 1000 <= t4"),
+        ({"t5": 160_999}, "t4 + 1000 <= t5"),
+        ({"t6": 170_999}, "t5 + 1000 <= t6"),
+        ({"block_ms": 29_999}, "at least t9 - t3, 30000: each leader has as long as the first"),
         ({"block_ms": 170_001}, "at most t6 - t1, 170000"),
         ({"patience_ms": 0}, "from 1 to"),
         ({"t6": 1 << 50}, "from 1 to"),
@@ -60,16 +61,20 @@ def test_times_out_of_the_papers_order_are_refused(changes, says):
     assert says in refused(times=replace(TIMES, **changes))
 
 
-def test_equal_times_are_allowed_where_the_paper_allows_them():
-    terms(times=replace(TIMES, t3=40_000, t4=60_000))
+def test_a_second_is_enough_for_each_phase():
+    names = ("t1", "t2", "t3", "t7", "t8", "t9", "t4", "t5", "t6")
+    seconds = {name: place * 1000 for place, name in enumerate(names, 1)}
+    terms(times=Times(**seconds, block_ms=3000, patience_ms=1))
 
 
 @given(st.integers(0, 20))
-def test_attempts_follow_each_other_without_overlap_and_end_before_t4(attempt):
-    start = TIMES.due_ms(APPENDING, attempt)
-    assert TIMES.due_ms("updating", attempt + 1) > start
-    assert TIMES.allows_attempt(attempt) == (start <= TIMES.t4)
-    assert [TIMES.due_ms(phase, 0) for phase in PHASES] == sorted(TIMES.due_ms(phase, 0) for phase in PHASES)
+def test_every_phase_of_every_attempt_lasts_at_least_as_long_as_the_terms_say(attempt):
+    due = [TIMES.due_ms(phase, 0) for phase in PHASES]
+    nominal = {phase: after - before for phase, before, after in zip(PHASES, [0, *due], due, strict=False)}
+    assert TIMES.due_ms(UPDATING, attempt + 1) - TIMES.due_ms(APPENDING, attempt) >= nominal[UPDATING]
+    for before, phase in pairwise(PHASES[PHASES.index(UPDATING) :]):
+        assert TIMES.due_ms(phase, attempt) - TIMES.due_ms(before, attempt) == nominal[phase]
+    assert TIMES.allows_attempt(attempt) == (TIMES.due_ms(APPENDING, attempt) <= TIMES.t4)
 
 
 def test_fines_below_the_bound_of_theorem_1_are_refused_and_at_it_taken():

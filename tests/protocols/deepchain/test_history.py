@@ -11,13 +11,14 @@ from tests.protocols.deepchain.test_storms import Storm
 from tests.protocols.deepchain.training import Coalition, Plan
 from tests.protocols.deepchain.world import World, terms
 
-from tclearn.encoding import MemberId
+from tclearn.encoding import MemberId, decode, encode
 from tclearn.ledger import Rejected
 from tclearn.protocols.deepchain import adversaries, calls
+from tclearn.protocols.deepchain.agent import Performer
 from tclearn.protocols.deepchain.history import Course, Fine, History
 from tclearn.protocols.deepchain.reasons import Reason
 from tclearn.protocols.deepchain.records import COMPLETE, DECRYPTION, DISSOLVED, EMPTY, GRADIENTS, SUMS, VOID, WORK
-from tclearn.protocols.deepchain.times import APPENDING, CHECKING, DOWNLOADING, UPDATING
+from tclearn.protocols.deepchain.times import APPENDING, CHECKING, COLLECTING, DOWNLOADING, UPDATING, VERIFYING
 
 BASE = terms(iterations=1)
 DEPOSITS = {
@@ -28,7 +29,7 @@ DEPOSITS = {
 
 
 def history(world: World) -> History:
-    """Of what was said in a world, from its log, said again."""
+    """Of what was said in a world, from its log, said again on a state whose maps are sorted, as CBOR has them."""
     again = World(world.terms)
     told = History(again.state)
     for sender, said, now in world.log:
@@ -40,6 +41,7 @@ def history(world: World) -> History:
             told.tell(again.state, calls.call(said), sender)
             assert told.courses == before, "what was refused has changed nothing"
         else:
+            again.view = dict(decode(encode(dict(again.view))))  # type: ignore[arg-type] # as a ledger keeps it
             told.tell(again.state, calls.call(said), sender)
     assert again.view == world.view
     return told
@@ -94,6 +96,47 @@ def test_each_deviation_is_named(duty, lie, who, deposit, reason):
     assert course.fines == (Fine(member, deposit, DEPOSITS[deposit], reason),)
     assert (course.round, course.ended) == (1, True)
     assert sum(course.received.values()) <= DEPOSITS[deposit] and member not in course.received
+
+
+@pytest.mark.parametrize(
+    ("duty", "lie", "reason"),
+    [
+        ("report", p.silent, Reason.NO_REPORT),
+        ("share", p.silent, Reason.NO_SHARES),
+    ],
+)
+def test_who_loses_another_deposit_with_the_entry_that_ends_the_group_is_told_for_what(duty, lie, reason):
+    """It has locked the first one again meanwhile; with the last entry that goes back, and is no fine."""
+    world = played({"p01": {"contribute": (p.silent,), duty: (lie,)}})
+    assert any(isinstance(said, calls.Stake) for _, said, _ in world.log)
+    told = history(world)
+    assert told.courses[0].fines == (
+        Fine(MemberId("p01"), GRADIENTS, DEPOSITS[GRADIENTS], Reason.NO_GRADIENT),
+        Fine(MemberId("p01"), DECRYPTION, DEPOSITS[DECRYPTION], reason),
+    )
+    assert "p01" not in told.courses[0].received
+    agrees(told, world)
+
+
+def test_who_votes_last_and_is_convicted_loses_what_it_was_convicted_for_and_not_what_it_voted_with():
+    base = terms(4, both=True, minimum=3, voids=1)
+    world = World(base)
+    lies: dict[str, dict[str, tuple[Lie, ...]]] = {"p02": {"contribute": (p.silent,)}}
+    people = People(world, {**lies, "p01": {"contribute": (p.wrong_gradient,)}}, watchful=False)
+    people.until(COLLECTING)
+    while world.iteration.phase == COLLECTING:
+        if not people.one_word():
+            world.now = people.deadline_ms() or 0
+    assert world.iteration.phase == VERIFYING
+    world.say("p00", world.accusation("p01", world.wrong_batch("p01") or 0))
+    for worker in ("p00", "p02", "p03", "p01"):
+        world.say(worker, calls.Verify(1, world.good_gradients()))
+    assert world.state.group.status == DISSOLVED
+    told = history(world)
+    assert {(fine.member, fine.deposit, fine.reason) for fine in told.courses[0].fines} == {
+        ("p01", GRADIENTS, Reason.WRONG_GRADIENT), ("p02", GRADIENTS, Reason.NO_GRADIENT),
+    }  # fmt: skip
+    agrees(told, world)
 
 
 def test_who_approves_what_is_wrong_is_named_beside_who_did_it():
@@ -203,6 +246,26 @@ def test_a_ledger_is_told_from_its_entries(coalition):
     assert {each.member: each.end for each in told.balances} == {
         member: coalition.coins(member) for member in coalition.members
     }
+
+
+@pytest.mark.parametrize(("duty", "reason"), [("report", Reason.NO_REPORT), ("share", Reason.NO_SHARES)])
+def test_a_real_ledger_tells_two_fines_of_one_party_when_training_ends_with_the_second(duty, reason):
+    """Of a ledger maps come back sorted: the order in which deposits were locked is gone."""
+
+    def silent(role: Performer) -> adversaries.Silent:
+        return adversaries.Silent(role, frozenset({"contribute", duty}))
+
+    made = Coalition(Plan(parties=4, threshold=3, hidden=2, iterations=1), {"p01": silent}).run()
+    told = History.replayed(made.contract, made.terms.digest, made.ledger.entries(0, len(made.ledger)))
+    money = made.terms.money
+    fines = [fine for course in told.courses for fine in course.fines if course.number == told.courses[-1].number]
+    assert [(fine.deposit, fine.coins, fine.reason) for fine in fines] == [
+        (GRADIENTS, money.gradient_deposit, Reason.NO_GRADIENT),
+        (DECRYPTION, money.decryption_deposit, reason),
+    ]
+    (own,) = (each for each in told.balances if each.member == "p01")
+    assert own.fined == money.gradient_deposit + money.decryption_deposit and not own.received
+    assert own.end == made.coins(MemberId("p01")) == own.start + own.paid - own.fined
 
 
 def test_the_steps_of_a_ledger_end_with_its_state(coalition):

@@ -350,6 +350,59 @@ def test_blocks_are_tried_every_t_r_until_t_t4():
     assert world.state.group.status == DISSOLVED
 
 
+def test_after_the_last_block_that_may_be_tried_parties_have_as_long_for_the_sum_as_after_the_first():
+    """Two leaders are silent, the third block is signed with its last millisecond, at the T_t4 of the terms."""
+    base = terms(4, 7, iterations=1, times=replace(TIMES, t4=120_000, t5=130_000, t6=140_000))
+    world = World(base)
+    people = People(world)
+    for _ in range(2):
+        people.until(UPDATING)
+        pass_deadline(world)
+    assert world.iteration.attempt == 2 and not base.times.allows_attempt(3)
+    people.until(APPENDING)
+    block = the(world.iteration.block)
+    unsigned = [member for member in block.committee if member not in world.iteration.signed]
+    world.now = the(running_deadline(world.state)).due_ms - 1
+    assert world.now == START + base.times.t4 - 1
+    for member in unsigned:
+        if world.iteration.phase == APPENDING:
+            world.say(member, calls.Append(block.hash, world.cosign(member)))
+    assert world.iteration.phase == DOWNLOADING
+    assert the(running_deadline(world.state)).due_ms - world.now > base.times.t4 - base.times.t9
+    world.now += base.times.t4 - base.times.t9
+    People(world).run()
+    assert world.state.group.status == COMPLETE
+    leaders = {world.state.block(number).leader for number in (0, 1)}
+    assert {m for m in world.members if losses(world, m)} == leaders
+
+
+def test_whoever_has_failed_in_an_iteration_gets_nothing_of_what_workers_lose_in_it():
+    def first_wrong(world: World, duty: Duty) -> Record | None:
+        return world.honest(duty) if world.iteration.attempt else p.wrong_sum(world, duty)
+
+    base = terms(4, 7, iterations=1)
+    base = replace(base, money=replace(base.money, party_reward=0, worker_reward=0))
+    lies: dict[str, dict[str, tuple[Lie, ...]]] = {worker: {"update": (first_wrong,)} for worker in base.workers}
+    lies["p01"] = dict.fromkeys(("contribute", "take", "share", "report", "stake"), (p.silent,))
+    mute = base.workers[0]
+    lies[mute] = {"verify": (p.silent,)}
+    world = World(base)
+    People(world, lies).run()
+    leading = the(world.state.block(0).leader)
+    lost = {member: world.coins(member) for member in ("p01", leading, mute)}
+    work = MONEY.work_deposit // (len(base.members) - 1)
+    assert lost == {
+        "p01": 10_000 - MONEY.gradient_deposit - MONEY.decryption_deposit,
+        leading: 10_000 - MONEY.work_deposit + work,  # of the silent worker's, before it has led
+        mute: 10_000 - MONEY.work_deposit,
+    }
+    accounts = world.state.accounts
+    assert accounts.fault() is None
+    for member in set(world.members) - set(lost):
+        party = (MONEY.gradient_deposit // 3 + MONEY.decryption_deposit // 3) * (member in base.parties)
+        assert world.coins(member) == 10_000 + 2 * work + party
+
+
 def test_a_sum_that_a_quorum_of_the_workers_rejects_costs_its_leader_and_nobody_else():
     world = at(CHECKING)
     leading, seed = world.iteration.leader, world.state.seed

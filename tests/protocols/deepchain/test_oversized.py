@@ -1,4 +1,4 @@
-"""Files too large to be shown on the ledger: they count as not there, and stop nobody."""
+"""Files larger than an honest one: they count as not there, and stop nobody."""
 
 from __future__ import annotations
 
@@ -13,35 +13,39 @@ from tclearn.encoding import MemberId
 from tclearn.errors import Code, MessageError
 from tclearn.ledger import Call
 from tclearn.limits import (
-    DEEPCHAIN_BATCH,
     DEEPCHAIN_CIPHERTEXT_BYTES_MAX,
-    PAILLIER_BATCH_BYTES_MAX,
-    TRANSACTION_BYTES_MAX,
 )
 from tclearn.protocols.deepchain import adversaries as a
 from tclearn.protocols.deepchain import calls
-from tclearn.protocols.deepchain.agent.files import Batch, batches_bytes_max, read_batches, root_of, write_batches
+from tclearn.protocols.deepchain.agent.files import (
+    Batch,
+    batch_bytes_max,
+    batches_bytes_max,
+    read_batches,
+    root_of,
+    write_batches,
+)
 from tclearn.protocols.deepchain.records import COMPLETE
 
 TWO_BATCHES = Plan(parties=4, threshold=2, hidden=21, iterations=1)
 
 
 class Padded(a.Wrong):
-    """Hands in a first batch that no transaction can carry, in a file of a size that is usual."""
+    """Hands in a first batch that is larger than an honest one, in a file of a size that is usual."""
 
     def said(self, call: Call, site: Site) -> Call | None:
         if call.method != self.call.__name__.lower():
             return call
         said, key = self.call.from_value(call.arguments, call.method), self.role.rules.terms.key
         first, second = read_batches(site.store.get(said.locator, size_max=1 << 22), said.root, key)
-        padded = [padded_batch(first), second]
+        padded = [padded_batch(first, batch_bytes_max(key)), second]
         data = write_batches(padded)
         assert len(data) < batches_bytes_max(key)
         return calls.call(replace(said, root=root_of(padded), locator=site.store.put(data)))
 
 
-def padded_batch(batch: Batch) -> Batch:
-    return replace(batch, proof=bytes(TRANSACTION_BYTES_MAX - 10_000))
+def padded_batch(batch: Batch, most: int) -> Batch:
+    return replace(batch, proof=bytes(most - sum(len(item) + 16 for item in batch.items) + 1))
 
 
 class PaddedGradient(Padded):
@@ -56,9 +60,9 @@ class PaddedSum(Padded):
     call = calls.Update
 
 
-def test_a_batch_is_read_up_to_what_accusations_have_room_for() -> None:
+def test_a_batch_is_read_up_to_the_size_of_an_honest_one() -> None:
     key = replace(terms().key, ciphertexts=1)
-    most = DEEPCHAIN_BATCH * (key.ciphertext_bytes + 16) + PAILLIER_BATCH_BYTES_MAX
+    most = batch_bytes_max(key)
     item = bytes(key.ciphertext_bytes)
     for proof, string, count, taken in (
         (most - len(item) - 16, item, 1, True),

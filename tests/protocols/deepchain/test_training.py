@@ -144,7 +144,7 @@ def test_nobody_locks_deposits_with_a_share_that_is_not_its_own():
     of_another_key = dealing(4, 2).shares[0], "share of party 1 of the key"
     for share, said in (of_another, of_another_key):
         membership = Membership(share, honest.membership.sealed, honest.membership.offer)
-        agent.role = Performer(coalition.contract, membership)
+        agent.role = Performer(coalition.contract, membership, allow_toy=True)
         with pytest.raises(MessageError, match=said) as raised:
             agent.step()
         assert raised.value.code is Code.PAILLIER_KEY

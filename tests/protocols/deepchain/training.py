@@ -195,7 +195,7 @@ class Coalition:
             membership = Membership(share, digest("sealed", member), offer)
         window = 4 if self.plan.bits == TOY_BITS else 8
         made = encryptor(self.dealing.key, window)
-        return Performer(self.contract, membership, self.plan.randomness, made)
+        return Performer(self.contract, membership, self.plan.randomness, made, allow_toy=True)
 
     def agent(self, member: MemberId) -> Agent[State]:
         performer = self.performer(member)

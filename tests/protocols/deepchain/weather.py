@@ -143,7 +143,7 @@ class Node:
             membership = Membership(dealt.shares[made.number(self.name) - 1], digest("sealed", self.name), offer)
         # Each process draws its own, as with the operating system's.
         randomness = SeededForSimulation(plan.seed << 32 | self.starts)
-        performer = Performer(storm.contract, membership, randomness, training.encryptor(dealt.key, 4))
+        performer = Performer(storm.contract, membership, randomness, training.encryptor(dealt.key, 4), allow_toy=True)
         if not self.kind:
             return performer
         return KINDS[self.kind](performer, random.Random(f"{plan.seed} {self.name}"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tclearn.errors import Code, UsageError
 from tclearn.learning.bench import Bench
-from tclearn.learning.parameters import Parameters
+from tclearn.learning.parameters import Layout, Parameters
 from tclearn.learning.prediction import Outputs
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Task, Trainer
@@ -82,14 +82,35 @@ class SklearnTrainer:
             ParametersError: the parameters are not of this model.
         """
         # Made for as many features as the model has: inputs that do not fit are then at fault, and not the model.
-        blank = np.zeros((1, features_of(parameters)))
-        learner = self._learner(task, Records(blank, np.zeros(1, np.int64)))
+        learner = self._learner(task, _blank(parameters.layout))
         parameters.check(learner.layout)
         values = np.concatenate(list(learner.outputs(parameters, learner.unlabelled(inputs))))
         return Outputs(values, sorted(set(self._labels())))
+
+    def drawn(self, task: Task, layout: Layout, seed: int) -> Parameters:
+        """M_0 without any data; see ``tclearn.learning.start.Drawing``. The layout says how many classes there are.
+
+        Raises:
+            CharterError: the model factory fails, or makes an estimator that cannot go on from given parameters.
+            ParametersError: no estimator has tensors of this layout.
+        """
+        learner = SklearnLearner(task, _blank(layout), range(_classes(layout)), self.hyperparameters())
+        return learner.initial(seed)
 
     def _learner(self, task: Task, global_test: Records) -> SklearnLearner:
         return SklearnLearner(task, global_test, sorted(set(self._labels())), self.hyperparameters())
 
     def _labels(self) -> Sequence[int]:
         return range(self.classes) if isinstance(self.classes, int) else self.classes
+
+
+def _classes(layout: Layout) -> int:
+    # One output tells two classes apart. Layers are numbered, and not in the order of their names.
+    shapes = {tensor.name: tensor.shape for tensor in layout}
+    layers = sum(name.startswith("intercepts_.") for name in shapes)
+    outputs = shapes.get(f"intercepts_.{layers - 1}" if layers else "intercept_", ())
+    return max(2, *outputs)
+
+
+def _blank(layout: Layout) -> Records:
+    return Records(np.zeros((1, features_of(layout))), np.zeros(1, np.int64))

@@ -185,15 +185,16 @@ class SklearnLearner:
         return estimator.set_params(random_state=random)
 
 
-def features_of(parameters: Parameters) -> int:
-    """The number of features of a model that a ``SklearnLearner`` has made.
+def features_of(layout: Layout) -> int:
+    """The number of features of a model that a ``SklearnLearner`` has made, by its tensors.
 
     Raises:
         ParametersError: there is no such tensor.
     """
+    shapes = {tensor.name: tensor.shape for tensor in layout}
     for name, axis in (("coef_", 1), ("coefs_.0", 0)):
-        if name in parameters and parameters[name].ndim == 2:
-            return int(parameters[name].shape[axis])
+        if len(shapes.get(name, ())) == 2:
+            return shapes[name][axis]
     raise ParametersError(
         Code.PARAMETERS_SHAPE, "a model without coefficients", expected="the tensor coef_ or coefs_.0 of two dimensions"
     )

@@ -14,7 +14,7 @@ from torch import nn
 
 from tclearn.errors import Code, UsageError
 from tclearn.learning.bench import Bench
-from tclearn.learning.parameters import Parameters
+from tclearn.learning.parameters import Layout, Parameters
 from tclearn.learning.prediction import Outputs
 from tclearn.learning.records import Records
 from tclearn.learning.trainer import LocalData, Task, Trainer
@@ -128,7 +128,15 @@ class TorchTrainer:
         parameters.check(learner.layout)
         return Outputs(np.concatenate(list(learner.outputs(parameters, learner.unlabelled(inputs)))))
 
-    def _learner(self, task: Task, tried_on: Records, what: str = "the global test set") -> TorchLearner:
+    def drawn(self, task: Task, layout: Layout, seed: int) -> Parameters:
+        """M_0 without any data; see ``tclearn.learning.start.Drawing``. The layout is not needed.
+
+        Raises:
+            CharterError: the model factory fails, makes something other than a ``torch.nn.Module``, or lazy layers.
+        """
+        return self._learner(task, None).initial(seed)
+
+    def _learner(self, task: Task, tried_on: Records | None, what: str = "the global test set") -> TorchLearner:
         settings = Settings(self.optimizer, self.loss, torch.device(self.device), self.threads, self.hyperparameters())
         return TorchLearner(settings, task, tried_on, what)
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from tclearn.coalition.privacy import PrivacyEvent
 from tclearn.coalition.terms import PrivacyTerms
@@ -69,18 +70,22 @@ class TorchLearner:
     Args:
         settings: how to train.
         task: names the model factory.
-        tried_on: records, of which the network is tried on the first: those of G, or of whoever asks it.
+        tried_on: records, of which the network is tried on the first: those of G, or of whoever asks it; ``None``:
+            it is not tried.
         what: what they are, for messages.
 
     Raises:
-        CharterError: the factory fails or makes no network, or its tensors have a type that parameters may not have.
+        CharterError: the factory fails or makes no network, or its tensors have a type that parameters may not have;
+            or the network gets its shapes from records, and there are none.
         DataError: the network cannot take the records.
     """
 
-    def __init__(self, settings: Settings, task: Task, tried_on: Records, what: str = "the global test set") -> None:
+    def __init__(
+        self, settings: Settings, task: Task, tried_on: Records | None, what: str = "the global test set"
+    ) -> None:
         self._settings = settings
         self._task = task
-        self._first = tried_on.take([0])
+        self._first = None if tried_on is None else tried_on.take([0])
         self._what = what
         self._loss = settings.loss.to(settings.device) if isinstance(settings.loss, nn.Module) else settings.loss
         self._network = self._built(0)
@@ -226,8 +231,15 @@ class TorchLearner:
                     remedy="train scikit-learn estimators with SklearnTrainer",
                 )
             network.to(self._settings.device).eval()
-            # One forward pass gives lazy layers their shapes.
-            forward(network, input_tensor(network, self._settings.device, self._first.inputs), self._what)
+            if self._first is not None:  # one forward pass gives lazy layers their shapes
+                forward(network, input_tensor(network, self._settings.device, self._first.inputs), self._what)
+            elif any(map(is_lazy, (*network.parameters(), *network.buffers()))):
+                raise CharterError(
+                    Code.CHARTER_MODEL,
+                    "the model factory made a network whose shapes follow from its first records",
+                    expected="layers of given shapes, where there are no records",
+                    remedy="ask a member: it has the global test set",
+                )
         return network
 
     @contextmanager

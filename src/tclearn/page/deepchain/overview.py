@@ -10,7 +10,8 @@ from tclearn.page.deepchain.words import accused
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.record import Figure, figures_list, notice, record, simulated
 from tclearn.page.tables import fold
-from tclearn.protocols.deepchain.records import COMPLETE, DISSOLVED, FOUNDING, RUNNING, WAITING
+from tclearn.protocols.deepchain.endings import why_dissolved
+from tclearn.protocols.deepchain.records import COMPLETE, DISSOLVED, ENDED, FOUNDING, RUNNING, WAITING
 
 _LINES_MAX: Final = 12
 _STATUS: Final = {
@@ -32,6 +33,7 @@ def overview(facts: Facts) -> Html:
         _toy(facts),
         simulated(facts.terms.members, facts.summary),
         _unequal(facts),
+        _untrained(facts),
         figures_list(_figures(facts)),
         el("h2", "Who was named for what", class_="small"),
         _named(facts),
@@ -73,14 +75,25 @@ def _unequal(facts: Facts) -> Html | None:
     )
 
 
+def _untrained(facts: Facts) -> Html | None:
+    if facts.opened or facts.status != DISSOLVED:
+        return None
+    return notice(
+        "Nothing was trained. ",
+        f"The group was dissolved, because {why_dissolved(facts.terms, facts.courses)}. No sum was opened: there is no "
+        "model.",
+    )
+
+
 def _figures(facts: Facts) -> list[Figure]:
     terms, summary = facts.terms, facts.summary
     number = facts.opened[-1].number if facts.opened else 0
+    nothing = "nothing opened" if facts.status in ENDED else "nothing opened yet"
     main: Figure = (
         "main",
         text.share(facts.last, 3),
         f"{text.metric(terms.task.metric)} on the test set",
-        f"iteration {number}, {text.plural(terms.task.global_n, 'record')}" if number else "nothing opened yet",
+        f"iteration {number}, {text.plural(terms.task.global_n, 'record')}" if number else nothing,
     )
     figures = [main]
     if summary.averaged is not None:

@@ -10,6 +10,7 @@ from tclearn.page.charts import Chart, Line, Point
 from tclearn.page.deepchain.facts import Facts
 from tclearn.page.markup import Child, Html, el
 from tclearn.page.tables import figure, section
+from tclearn.protocols.deepchain.records import ENDED
 
 _DOTS_MAX: Final = 1500
 _RULES_MAX: Final = 6
@@ -20,7 +21,8 @@ def performance(facts: Facts) -> Html:
     name = text.metric(facts.terms.task.metric)
     title = f"Performance: {name} after each iteration"
     if not facts.accuracies:
-        what = "It was not measured." if facts.opened else "No sum has been opened yet."
+        none = "No sum was opened." if facts.status in ENDED else "No sum has been opened yet."
+        what = "It was not measured." if facts.opened else none
         return section("performance", title, el("p", what, class_="quiet"))
     failed = [course.number for course in facts.courses if course.ended and course.round is None]
     chart = Chart(

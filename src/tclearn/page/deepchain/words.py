@@ -43,32 +43,32 @@ ABSENT: Final = Mark("–", "absent", "not in it: no deposit")
 
 LEGEND: Final = (COUNTED, LED, WORKED, WRONG, FAILED, WITHHELD, SILENT, LEFT_OUT, UNUSED, PENDING, ABSENT)
 
-_TOLD: Final = {
-    Reason.WRONG_GRADIENT: (WRONG, "a gradient with a wrong proof"),
-    Reason.NO_GRADIENT: (SILENT, "no gradient"),
-    Reason.NOT_ATTACHED: (SILENT, "a gradient that it did not attach"),
-    Reason.REFUSED_GRADIENT: (WRONG, "a gradient that the workers refused"),
-    Reason.NO_WORD: (SILENT, "no word on whether it has the sum"),
-    Reason.NO_SHARES: (SILENT, "no decryption shares"),
-    Reason.WRONG_SHARES: (WRONG, "decryption shares with a wrong proof"),
-    Reason.WITHHELD_SHARES: (WITHHELD, "decryption shares that were not to be had"),
-    Reason.NO_REPORT: (SILENT, "no report of what was opened"),
-    Reason.WRONG_REPORT: (WRONG, "a report of another sum than the others’"),
-    Reason.APPROVED_GRADIENT: (WRONG, "its approval of a wrong gradient"),
-    Reason.NO_VOTE: (SILENT, "no vote on the gradients"),
-    Reason.NO_SUM: (FAILED, "no sum when it led"),
-    Reason.WRONG_SUM: (FAILED, "a wrong sum when it led"),
-    Reason.APPROVED_SUM: (WRONG, "its approval of a wrong sum"),
-    Reason.NO_CHECK: (SILENT, "no vote on the sum"),
-    Reason.SUM_MISSING: (FAILED, "a sum that the parties did not find when it led"),
-    Reason.NOT_SIGNED: (SILENT, "a block that it did not sign"),
-    Reason.UNKNOWN: (WRONG, "something that the ledger does not tell"),
+_MARKS: Final = {
+    Reason.WRONG_GRADIENT: WRONG,
+    Reason.NO_GRADIENT: SILENT,
+    Reason.NOT_ATTACHED: SILENT,
+    Reason.REFUSED_GRADIENT: WRONG,
+    Reason.NO_WORD: SILENT,
+    Reason.NO_SHARES: SILENT,
+    Reason.WRONG_SHARES: WRONG,
+    Reason.WITHHELD_SHARES: WITHHELD,
+    Reason.NO_REPORT: SILENT,
+    Reason.WRONG_REPORT: WRONG,
+    Reason.APPROVED_GRADIENT: WRONG,
+    Reason.NO_VOTE: SILENT,
+    Reason.NO_SUM: FAILED,
+    Reason.WRONG_SUM: FAILED,
+    Reason.APPROVED_SUM: WRONG,
+    Reason.NO_CHECK: SILENT,
+    Reason.SUM_MISSING: FAILED,
+    Reason.NOT_SIGNED: SILENT,
+    Reason.UNKNOWN: WRONG,
 }
 
 
 def for_what(reason: Reason) -> str:
-    """What a deposit was lost for: ``"a gradient with a wrong proof"``."""
-    return _TOLD[reason][1]
+    """What a deposit was lost for, in the words of the command line: ``"wrong gradient"``."""
+    return str(reason)
 
 
 def accused(named: Named) -> Iterator[Child]:
@@ -94,7 +94,7 @@ def marks(course: Course, member: MemberId) -> list[tuple[Mark, str]]:
         return [(ABSENT, ABSENT.words)]
     shown = [(COUNTED, COUNTED.words)] if member in course.counted else []
     fines = [fine for fine in course.fines if fine.member == member]
-    shown += [(_TOLD[fine.reason][0], lost(fine)) for fine in fines]
+    shown += [(_MARKS[fine.reason], lost(fine)) for fine in fines]
     if member == course.leader:
         shown.append((LED, LED.words))
     elif _led(course, member) and not any(mark is FAILED for mark, _ in shown):

@@ -6,6 +6,8 @@ These are its rules: what is accepted, who is asked, whose coins go where; the c
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tclearn.identity import PublicKey
 from tclearn.ledger.verify import Terms
 from tclearn.protocols.deepchain.contract import DeepChain
@@ -13,6 +15,9 @@ from tclearn.protocols.deepchain.judging import Judge, Place
 from tclearn.protocols.deepchain.state import State
 from tclearn.protocols.deepchain.terms import DeepChainTerms, KeyTerms, MoneyTerms
 from tclearn.protocols.deepchain.times import Times
+
+if TYPE_CHECKING:
+    from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
 
 __all__ = [
     "DeepChain",
@@ -34,9 +39,7 @@ def contract(terms: DeepChainTerms) -> DeepChain:
         CharterError: its key or its packing is not usable.
         UsageError: gmpy2, of the extra ``deepchain``, is not installed.
     """
-    from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
-
-    return DeepChain(terms, PaillierJudge.of(terms))
+    return DeepChain(terms, _judge(terms))
 
 
 def terms_of(charter: bytes) -> Terms[State]:
@@ -46,4 +49,11 @@ def terms_of(charter: bytes) -> Terms[State]:
         MessageError: they are not such a charter's.
     """
     terms = DeepChainTerms.from_bytes(charter)
-    return Terms(contract(terms), PublicKey(terms.log_key))
+    judge = _judge(terms)
+    return Terms(DeepChain(terms, judge), PublicKey(terms.log_key), judge.facts, judge.warnings)
+
+
+def _judge(terms: DeepChainTerms) -> PaillierJudge:
+    from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
+
+    return PaillierJudge.of(terms)

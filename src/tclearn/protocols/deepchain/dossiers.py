@@ -41,7 +41,7 @@ class Summed:
         handed: its root and its file.
         counted: whose gradients are in it.
         checks: 1 or 0 of each worker that voted on it, the leader's 1 among them.
-        disputed: whether it was shown to be wrong.
+        disputed: the entry that has shown it to be wrong.
     """
 
     attempt: int
@@ -49,7 +49,7 @@ class Summed:
     handed: Handed
     counted: tuple[MemberId, ...]
     checks: dict[MemberId, int]
-    disputed: bool = False
+    disputed: int | None = None
 
 
 @dataclass
@@ -60,11 +60,11 @@ class Dossier:
         number: its number.
         terms: what the members have agreed on.
         gradients: handed in, by party.
-        convicted: parties with a batch that was shown to be wrong.
+        convicted: parties with a batch that was shown to be wrong, and the entry that has shown it.
         approved: of each worker that voted, the parties whose gradients it approves.
         sums: in their order; the last may be in the chain.
         shares: handed in, by party; of the last sum.
-        unshared: parties with shares that were shown to be wrong.
+        unshared: parties with shares that were shown to be wrong, and the entry that has shown it.
         reports: digest of the opened sum, by party that reported one.
         claims: how many parties reported that a party's shares were not to be had.
         blocks: those that the iteration has appended.
@@ -75,11 +75,11 @@ class Dossier:
     number: int
     terms: DeepChainTerms
     gradients: dict[MemberId, Handed] = field(default_factory=dict)
-    convicted: set[MemberId] = field(default_factory=set)
+    convicted: dict[MemberId, int] = field(default_factory=dict)
     approved: dict[MemberId, frozenset[MemberId]] = field(default_factory=dict)
     sums: list[Summed] = field(default_factory=list)
     shares: dict[MemberId, Handed] = field(default_factory=dict)
-    unshared: set[MemberId] = field(default_factory=set)
+    unshared: dict[MemberId, int] = field(default_factory=dict)
     reports: dict[MemberId, Digest] = field(default_factory=dict)
     claims: Counter[MemberId] = field(default_factory=Counter)
     blocks: list[Block] = field(default_factory=list)
@@ -178,16 +178,17 @@ class Dossiers:
                     self._of(said.iteration).reports[sender] = said.opened
                 self._of(said.iteration).claims.update(said.missing)
             case Accuse() | Dispute() | Challenge():
-                self._accused(self._of(said.iteration), said, sender, after)
+                self._accused(self._of(said.iteration), said, applied, after)
 
-    def _accused(self, dossier: Dossier, said: Accuse | Dispute | Challenge, sender: MemberId, after: State) -> None:
+    def _accused(self, dossier: Dossier, said: Accuse | Dispute | Challenge, applied: Applied, after: State) -> None:
         # What proves nothing is counted against its sender; what proves something may have ended the iteration.
         now = after.iteration.unfounded if after.iteration and after.iteration.number == dossier.number else {}
+        sender, entry = applied.sender, applied.entry.index
         if now.get(sender, 0) > self._unfounded.get(sender, 0):
             dossier.unfounded += 1
         elif isinstance(said, Accuse):
-            dossier.convicted.add(said.party)
+            dossier.convicted[said.party] = entry
         elif isinstance(said, Challenge):
-            dossier.unshared.add(said.party)
+            dossier.unshared[said.party] = entry
         else:
-            dossier.sums[-1].disputed = True
+            dossier.sums[-1].disputed = entry

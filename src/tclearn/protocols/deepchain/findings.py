@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from tclearn.encoding import MemberId
+from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, VerificationError
 
 GRADIENT: Final = "gradient"
@@ -41,6 +41,7 @@ class Remark:
         what: one of ``GRADIENT``, ``SUM``, ``SHARES``, ``OPENED``.
         batch: the first batch that is wrong, from 0; ``None``: no batch is named.
         text: a sentence about it.
+        file: name of a file that is not to be had; ``None``: it is not about one.
     """
 
     kind: Kind
@@ -49,6 +50,7 @@ class Remark:
     what: str
     batch: int | None
     text: str
+    file: Digest | None = None
 
 
 @dataclass
@@ -56,8 +58,10 @@ class Audit:
     """What was looked at, and what was found.
 
     Attributes:
-        iterations: in which something was handed in.
+        iterations: that were begun; where only their dossiers are known, those in which something was handed in.
         rounds: those that succeeded.
+        running: whether one of them goes on.
+        dissolved: whether the group was dissolved.
         gradients: gradients whose files were there.
         shares: sets of decryption shares, likewise.
         proofs: proofs of their batches that were verified.
@@ -71,6 +75,8 @@ class Audit:
 
     iterations: int = 0
     rounds: int = 0
+    running: bool = False
+    dissolved: bool = False
     gradients: int = 0
     shares: int = 0
     proofs: int = 0

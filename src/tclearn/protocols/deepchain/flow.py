@@ -131,7 +131,8 @@ def _end_appending(state: State, iteration: Iteration, now_ms: int) -> None:
     # A quorum of workers found the sum right, and nobody has shown that it is not: who does not sign is at fault.
     silent = set(block.committee) - set(iteration.signed)
     parties = silent - set(iteration.workers)
-    fine_parties(state, GRADIENTS, parties, set(iteration.signed) & set(iteration.parties))
+    signed = set(iteration.signed) & set(block.committee) & set(iteration.parties)
+    iteration = fine_parties(state, iteration, GRADIENTS, parties, signed)
     iteration = fine_workers(state, iteration, silent & set(iteration.workers))
     leave_empty(state, iteration, now_ms, "the committee did not sign")
 
@@ -173,7 +174,7 @@ def _checks(iteration: Iteration) -> tuple[int, int]:
 
 def _end_downloading(state: State, iteration: Iteration, now_ms: int) -> None:
     openers = iteration.openers
-    fine_parties(state, DECRYPTION, set(iteration.parties) - set(openers), openers)
+    iteration = fine_parties(state, iteration, DECRYPTION, set(iteration.parties) - set(openers), openers)
     yes = sum(iteration.takes.values())
     needed = quorum(len(state.terms.parties))
     if len(openers) - yes >= needed:

@@ -74,7 +74,7 @@ def join(state: State, arguments: Join, context: Context) -> None:
         if asset is None or asset.member != member:
             raise refuse(Refusal.UNKNOWN_ASSET, f"no asset of {member}")
     group = state.group
-    joined = {**group.joined, member: Joined(context.index, 0, arguments.asset, arguments.sealed)}
+    joined = {**group.joined, member: Joined(context.index, {}, arguments.asset, arguments.sealed)}
     since_ms = group.since_ms if group.joined else context.time_ms
     state.put_group(replace(group, joined=joined, since_ms=since_ms))
     _lock(state, member)

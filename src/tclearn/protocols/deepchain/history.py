@@ -19,7 +19,7 @@ from tclearn.ledger.replica import Replica
 from tclearn.ledger.transaction import Transaction
 from tclearn.protocols.deepchain.contract import DeepChain
 from tclearn.protocols.deepchain.reasons import Moment, Reason, Said, said_by
-from tclearn.protocols.deepchain.records import ENDED, Block, Group, Iteration
+from tclearn.protocols.deepchain.records import Block, Group, Iteration
 from tclearn.protocols.deepchain.state import State
 from tclearn.protocols.deepchain.terms import DeepChainTerms
 
@@ -246,20 +246,15 @@ class History:
 
 
 def _fines(terms: DeepChainTerms, before: _Seen, after: _Seen, moment: Moment) -> Iterator[Fine]:
-    ended = after.group.status in ENDED
+    # What is locked does not tell: with the entry that ends the group all deposits go back at once.
     for member in (each.id for each in terms.members):
         known = before.group.joined.get(member)
-        lost = after.group.joined[member].losses - known.losses if known else 0
-        if not lost:
+        if known is None:
             continue
-        locked = before.accounts.locked[member]
-        reasons = {deposit: moment.reason(deposit, member) for deposit in locked}
-        if ended:  # then all deposits go back at once: of those that are gone only these were lost
-            deposits = [deposit for deposit, reason in reasons.items() if reason is not Reason.UNKNOWN][:lost]
-        else:
-            deposits = [deposit for deposit in locked if deposit not in after.accounts.locked[member]]
-        for deposit in deposits:
-            yield Fine(member, deposit, locked[deposit], reasons[deposit])
+        for deposit, times in after.group.joined[member].lost.items():
+            if times > known.lost.get(deposit, 0):
+                coins = before.accounts.deposit(member, deposit)
+                yield Fine(member, deposit, coins, moment.reason(deposit, member))
 
 
 def _received(

@@ -62,6 +62,17 @@ class PaillierJudge:
         faults.check()
         return cls(key, layout)
 
+    @property
+    def facts(self) -> dict[str, int | bool]:
+        """What programs are told about the key; see ``tclearn.ledger.verify.Terms.facts``."""
+        return {"key_bits": self.key.bits, "toy": self.key.is_toy}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people must be told about the key: nothing, unless it is a toy."""
+        bits = self.key.bits
+        return (f"a toy key of {bits} bits: anybody can read every gradient",) if self.key.is_toy else ()
+
     def encryption(self, place: Place, ciphertexts: Sequence[bytes], proof: bytes) -> bool:
         """See ``Judge.encryption``."""
         try:

@@ -63,13 +63,18 @@ class Joined(Record):
         entry: ledger index of its call.
         asset: the asset it brings, if it is a party.
         sealed: digest of its sealed key share, if it is a party.
-        losses: deposits that it has lost since.
+        lost: how many deposits it has lost since, by what they were for; what was never lost is not in it.
     """
 
     entry: int
-    losses: int
+    lost: dict[str, int]
     asset: Digest | None = None
     sealed: Digest | None = None
+
+    @property
+    def losses(self) -> int:
+        """All deposits that it has lost since."""
+        return sum(self.lost.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,7 @@ class Iteration(Record):
         attached: those of them that have attached their gradients.
         counted: those whose gradients are summed.
         out: workers that lost their deposit.
+        fined: everybody that lost a deposit in it, whichever.
         checks: 1 or 0 of each worker on the present sum; the leader's is 1.
         takes: 1 or 0 of each party on the sum that it was to fetch; those without a word have lost their deposits.
         shares: handed in, by party.
@@ -202,6 +208,7 @@ class Iteration(Record):
     attached: tuple[MemberId, ...]
     counted: tuple[MemberId, ...]
     out: tuple[MemberId, ...]
+    fined: tuple[MemberId, ...]
     checks: dict[str, int]
     takes: dict[str, int]
     shares: dict[str, Handed]
@@ -233,6 +240,7 @@ class Iteration(Record):
             attached=(),
             counted=(),
             out=(),
+            fined=(),
             checks={},
             takes={},
             shares={},

@@ -93,26 +93,44 @@ def _end(state: State, status: str) -> None:
 
 
 def fine_workers(state: State, iteration: Iteration, workers: Collection[MemberId]) -> Iteration:
-    """Workers lose their deposits, to all others of the iteration who have not deviated; they are out of it."""
+    """Workers lose their deposits, to all others of the iteration who did their part so far; they are out of it."""
     workers = [worker for worker in iteration.voters if worker in workers]
     iteration = replace(iteration, out=(*iteration.out, *workers))
-    correct = {*iteration.parties, *iteration.workers} - {*iteration.out, *iteration.convicted}
-    _fine(state, WORK, workers, correct, len(state.terms.members))
-    return iteration
+    everybody = {*iteration.parties, *iteration.workers}
+    correct = everybody - {*workers, *iteration.fined, *_without_gradient(state, iteration)}
+    return _fine(state, iteration, WORK, workers, correct, len(state.terms.members))
 
 
-def fine_parties(state: State, purpose: str, parties: Collection[MemberId], correct: Collection[MemberId]) -> None:
-    """Parties lose a deposit to those who did their part."""
-    _fine(state, purpose, parties, correct, len(state.terms.parties))
+def fine_parties(
+    state: State, iteration: Iteration, purpose: str, parties: Collection[MemberId], correct: Collection[MemberId]
+) -> Iteration:
+    """Parties lose a deposit to those who did their part in the same step."""
+    return _fine(state, iteration, purpose, parties, correct, len(state.terms.parties))
 
 
 def _fine(
-    state: State, purpose: str, deviating: Collection[MemberId], correct: Collection[MemberId], members: int
-) -> None:
+    state: State,
+    iteration: Iteration,
+    purpose: str,
+    deviating: Collection[MemberId],
+    correct: Collection[MemberId],
+    members: int,
+) -> Iteration:
     before = state.accounts
-    if deviating:
-        state.put_accounts(settled(before, purpose, deviating=deviating, correct=correct, members=members))
-        state.count_losses(before)
+    if not deviating:
+        return iteration
+    state.put_accounts(settled(before, purpose, deviating=deviating, correct=correct, members=members))
+    state.count_losses(before)
+    return replace(iteration, fined=tuple(sorted({*iteration.fined, *deviating})))
+
+
+def _without_gradient(state: State, iteration: Iteration) -> set[MemberId]:
+    # Parties that pay at T_t3 for what is certain before: no gradient, a wrong one, one that a quorum does not approve.
+    doubts = Counter(party for doubted in iteration.doubts.values() for party in doubted)
+    needed = quorum(len(state.terms.workers))
+    refused = {party for party, count in doubts.items() if count >= needed}
+    absent = set(iteration.parties) - set(iteration.gradients)
+    return {*refused, *absent, *iteration.convicted}
 
 
 # --- blocks that stay empty ------------------------------------------------------------------------------------------
@@ -190,14 +208,9 @@ def settle_gradients(state: State, iteration: Iteration, withheld: Collection[Me
         withheld: parties that have not attached what was verified, though they were asked to.
     """
     counted = tuple(party for party in iteration.attached if party not in iteration.convicted)
-    doubts = Counter(party for doubted in iteration.doubts.values() for party in doubted)
-    needed = quorum(len(state.terms.workers))
-    refused = {party for party, count in doubts.items() if count >= needed}
-    absent = set(iteration.parties) - set(iteration.gradients)
-    deviating = refused | absent | {*withheld, *iteration.convicted}
+    deviating = _without_gradient(state, iteration) | set(withheld)
     correct = set(iteration.parties) - deviating
-    fine_parties(state, GRADIENTS, deviating, correct)
-    return replace(iteration, counted=counted)
+    return fine_parties(state, replace(iteration, counted=counted), GRADIENTS, deviating, correct)
 
 
 def settle_decryption(state: State, iteration: Iteration, others: Collection[MemberId]) -> None:
@@ -210,7 +223,7 @@ def settle_decryption(state: State, iteration: Iteration, others: Collection[Mem
     """
     openers = set(iteration.openers)  # the others have paid at T_t4
     deviating = openers - set(iteration.shares) | {*iteration.unshared, *others}
-    fine_parties(state, DECRYPTION, deviating, openers - deviating)
+    fine_parties(state, iteration, DECRYPTION, deviating, openers - deviating)
 
 
 def conclude(state: State, iteration: Iteration, now_ms: int) -> None:

@@ -82,12 +82,14 @@ class State:
         self._put("accounts", accounts)
 
     def count_losses(self, before: Accounts) -> None:
-        """Note which members have lost deposits since some accounts of this call."""
+        """Note which members have lost which deposits since some accounts of this call."""
         after, group = self.accounts, self.group
-        joined = {
-            member: replace(each, losses=each.losses + len(set(before.locked[member]) - set(after.locked[member])))
-            for member, each in group.joined.items()
-        }
+        joined = dict(group.joined)
+        for member, each in group.joined.items():
+            gone = set(before.locked[member]) - set(after.locked[member])
+            if gone:
+                counts = {purpose: each.lost.get(purpose, 0) + 1 for purpose in sorted(gone)}
+                joined[member] = replace(each, lost={**each.lost, **counts})
         if joined != group.joined:
             self.put_group(replace(group, joined=joined))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tclearn.coalition.accounts import Accounts
 from tclearn.protocols.deepchain.history import Balance, Course
 
 
@@ -50,3 +51,9 @@ def coins_json(balances: Iterable[Balance]) -> dict[str, dict[str, int]]:
         }
         for each in balances
     }
+
+
+def minted_json(balances: Sequence[Balance], accounts: Accounts) -> dict[str, int]:
+    """All coins that were made: ``minted``, and of these ``minted_for_rewards``; the others are of the founding."""
+    founding = sum(each.start for each in balances)
+    return {"minted": accounts.minted, "minted_for_rewards": accounts.minted - founding}

@@ -26,12 +26,14 @@ class Kind:
         roles: who can do it.
         adversary: its class in ``tclearn.protocols.deepchain.adversaries``.
         silent: for ``Silent``, the duties that it does not do.
+        leading: whether it shows only when the member leads.
     """
 
     words: str
     roles: tuple[str, ...]
     adversary: str
     silent: tuple[str, ...] = ()
+    leading: bool = False
 
 
 WRONG_PROOF: Final = "wrong-proof"
@@ -45,9 +47,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "wrong-share": Kind("a decryption share that its proof is not of", (PARTY,), "WrongShares"),
     WITHHOLD_SHARE: Kind("announces its shares and keeps the file", (PARTY,), "WithheldShares"),
     "no-share": Kind("hands in no decryption shares", (PARTY,), "Silent", ("share",)),
-    WRONG_SUM: Kind("as leader, one step too many", (WORKER,), "WrongSum"),
-    "agreeable": Kind("the same, and finds every sum right", (WORKER,), "Agreeable"),
-    "no-sum": Kind("as leader, hands in no sum", (WORKER,), "Silent", ("update",)),
+    WRONG_SUM: Kind("as leader, one step too many", (WORKER,), "WrongSum", leading=True),
+    "agreeable": Kind("the same, and finds every sum right", (WORKER,), "Agreeable", leading=True),
+    "no-sum": Kind("as leader, hands in no sum", (WORKER,), "Silent", ("update",), leading=True),
     "silent": Kind("joins, locks its deposits, and says nothing more", _ANYBODY, "Silent", _ALL_DUTIES),
 }
 

@@ -2,6 +2,9 @@
 
 The simulation holds all data and secrets, so it can do what no member can: train every party again and add up without
 a key. Rounding to steps is the protocol's, encryption must not change a bit.
+
+It is here to find faults in what the members run, so the arithmetic is written down a second time, from
+``docs/formats/deepchain.md``, and takes nothing from ``agent.quantising``, ``paillier.packing`` or the contract.
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ from tclearn.agents import Site
 from tclearn.encoding import MemberId
 from tclearn.errors import AgentError, Code
 from tclearn.learning.parameters import Parameters
-from tclearn.paillier.packing import Layout
 from tclearn.protocols.deepchain.agent.performer import work
-from tclearn.protocols.deepchain.agent.quantising import dequantise, gradient, quantise, stepped
 from tclearn.protocols.deepchain.history import Course
 from tclearn.protocols.deepchain.terms import DeepChainTerms
+
+_Tensors = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -30,49 +33,58 @@ class Averaged:
     Attributes:
         quantised: W of averaging the rounded gradients: what the protocol must come to, bit for bit.
         exact: W of averaging them unrounded, from the first iteration on.
+        iterations: how many there were; without one there is nothing to compare.
     """
 
     quantised: Parameters
     exact: Parameters
+    iterations: int
 
 
-def averaged(
-    terms: DeepChainTerms, sites: Mapping[MemberId, Site], courses: Iterable[Course], layout: Layout
-) -> Averaged:
+def averaged(terms: DeepChainTerms, sites: Mapping[MemberId, Site], courses: Iterable[Course]) -> Averaged:
     """Train again in the clear.
 
     Args:
         terms: the charter.
         sites: of all parties, with their trainers and secrets.
         courses: what happened; iterations that failed are passed over.
-        layout: how values are packed; for the number of steps only.
 
     Raises:
         AgentError: a party has nothing to train on any more.
     """
+    weight = dict(zip(terms.parties, terms.key.weights, strict=True))
+    levels, clip = 2.0 ** (terms.key.value_bits - 1) - 1, terms.key.clip / 2.0**40
     start = sites[terms.parties[0]].trainer.initial(terms.model.seed)
     quantised = exact = start
-    for course in courses:
-        if course.round is None:
-            continue
-        steps = sum(
-            terms.key.weights[terms.number(party) - 1]
-            * quantise(_gradient(terms, sites[party], course, quantised), terms.key.clip, layout.levels)
-            for party in course.counted
-        )
-        quantised = stepped(
-            quantised, dequantise(np.asarray(steps), terms.divisor(course.counted), terms.key.clip, layout.levels)
-        )
-        weighted = sum(
-            terms.key.weights[terms.number(party) - 1] * _gradient(terms, sites[party], course, exact)
-            for party in course.counted
-        )
-        exact = stepped(exact, np.asarray(weighted) / terms.divisor(course.counted))
-    return Averaged(quantised, exact)
+    succeeded = [course for course in courses if course.round is not None]
+    for course in succeeded:
+        divisor = float(sum(weight[party] for party in course.counted))
+        steps, plain = _zeros(start), _zeros(start)
+        for party in course.counted:
+            for name, change in _change(terms, sites[party], course, quantised).items():
+                within = np.minimum(np.maximum(change, -clip), clip)
+                steps[name] += weight[party] * np.round(within * levels / clip)
+            for name, change in _change(terms, sites[party], course, exact).items():
+                plain[name] += weight[party] * change
+        # Sums of steps are whole numbers below 2^53, so doubles add them exactly.
+        quantised = _after(quantised, {name: total * clip / (levels * divisor) for name, total in steps.items()})
+        exact = _after(exact, {name: total / divisor for name, total in plain.items()})
+    return Averaged(quantised, exact, len(succeeded))
 
 
-def _gradient(terms: DeepChainTerms, site: Site, course: Course, start: Parameters) -> NDArray[np.float64]:
+def _zeros(like: Parameters) -> _Tensors:
+    return {name: np.zeros(tensor.shape) for name, tensor in like.items()}
+
+
+def _change(terms: DeepChainTerms, site: Site, course: Course, start: Parameters) -> _Tensors:
     contribution = site.trainer.train(start, work(terms, course.number, site))
     if contribution is None:
         raise AgentError(Code.STALLED, f"{site.member} has nothing to train on any more")
-    return gradient(start, contribution.parameters)
+    trained = contribution.parameters
+    return {name: tensor.astype(np.float64) - trained[name].astype(np.float64) for name, tensor in start.items()}
+
+
+def _after(before: Parameters, mean: _Tensors) -> Parameters:
+    return Parameters(
+        {name: (tensor.astype(np.float64) - mean[name]).astype(tensor.dtype) for name, tensor in before.items()}
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
 from tclearn.coalition.digest_text import format_digest
-from tclearn.directory.coalition import OBJECTS
+from tclearn.directory.coalition import CHARTER, OBJECTS
 from tclearn.errors import AgentError, Code
 from tclearn.files import write_whole
 from tclearn.learning.datasets import Dataset, load, partition
@@ -19,7 +19,8 @@ from tclearn.learning.records import Records
 from tclearn.ledger.verify import Verified
 from tclearn.page.deepchain import Summary, render
 from tclearn.protocols.deepchain.state import State
-from tclearn.simulation.deepchain.as_json import coins_json, course_json
+from tclearn.simulation.deepchain.as_json import coins_json, course_json, minted_json
+from tclearn.simulation.deepchain.attacks import KINDS
 from tclearn.simulation.deepchain.options import BLOCKS, TASKS, DeepChainOptions
 from tclearn.simulation.deepchain.result import Result
 from tclearn.simulation.deepchain.setting import Setting
@@ -46,13 +47,23 @@ class DeepChainDemo:
     _lock: Connection
 
     @classmethod
-    def prepare(cls, options: DeepChainOptions, directory: Path, *, resume: bool = False) -> DeepChainDemo:
+    def prepare(
+        cls,
+        options: DeepChainOptions,
+        directory: Path,
+        *,
+        resume: bool = False,
+        given: Collection[str] = (),
+        on_phase: Callable[[str], None] = lambda _: None,
+    ) -> DeepChainDemo:
         """Load data, split it, deal the key and make the coalition's directory, or open that of an interrupted run.
 
         Args:
             options: what to show; with ``resume`` those of the interrupted run count.
             directory: where everything is kept; an earlier demonstration there is replaced unless ``resume``.
             resume: go on where an interrupted run stopped.
+            given: with ``resume``, names of options that somebody has typed, be it their defaults.
+            on_phase: told, in words, what takes a while.
 
         Raises:
             UsageError: an option is out of range, or the directory holds something else.
@@ -60,12 +71,16 @@ class DeepChainDemo:
         """
         began = time.monotonic()
         if resume:
-            options = DeepChainOptions.interrupted(directory).resumed_as(options)
+            options = DeepChainOptions.interrupted(directory).resumed_as(options, given)
         options.check()
         setting = cast(options, load(options.dataset))
+        if not resume:
+            setting.check()  # what is there is deleted when nothing can be refused any more
         held = alone(directory)
         try:
             make_directory(directory, options.settings(), resume=resume)
+            if not (directory / CHARTER).exists():
+                on_phase(f"dealing a threshold key of {options.key_bits} bits")
             simulation = Simulation.prepare(setting, directory)
         except BaseException:
             held.close()
@@ -95,10 +110,11 @@ class DeepChainDemo:
             return True
 
         began = time.monotonic()
+        for checked in (MODEL, REPORT):  # of an earlier run: what is there under these names has been compared
+            (self.directory / checked).unlink(missing_ok=True)
         self.simulation.run(on_course, entry)
         coalition_seconds = time.monotonic() - began
         result = self.simulation.result()
-        write_whole(self.directory / MODEL, result.parameters.to_bytes())
         on_phase("verifying the record")
         export = result.export(self.directory / EXPORT)
         verified = export.verify()
@@ -111,7 +127,10 @@ class DeepChainDemo:
                 expected=f"{clear.quantised.digest.hex()[:16]}…, bit for bit",
                 remedy="please report this, with the directory",
             )
-        unquantised = self.simulation.measured(clear.exact)
+        unquantised = None
+        if clear.iterations:  # else both are W_0: that they are equal says nothing, and nothing was trained
+            write_whole(self.directory / MODEL, result.parameters.to_bytes())
+            unquantised = self.simulation.measured(clear.exact)
         self._write_report(result, verified, unquantised)
         return DeepChainResult(
             options=self.options,
@@ -129,7 +148,7 @@ class DeepChainDemo:
         self.simulation.close()
         self._lock.close()
 
-    def _write_report(self, result: Result, verified: Verified, unquantised: float) -> None:
+    def _write_report(self, result: Result, verified: Verified, unquantised: float | None) -> None:
         summary = Summary(
             coalition=format_digest(result.terms.digest),
             entries=verified.entries,
@@ -138,7 +157,7 @@ class DeepChainDemo:
             export=EXPORT,
             accuracies=result.performance,
             averaged=unquantised,
-            weights_equal=True,  # otherwise the run has ended with an error
+            weights_equal=None if unquantised is None else True,  # otherwise the run has ended with an error
             proofs=OBJECTS,
         )
         page = render(result.terms, self.simulation.history, summary)
@@ -149,13 +168,16 @@ class DeepChainDemo:
 class DeepChainResult:
     """A finished demonstration. Its model is, bit for bit, that of plain averaging of the quantised gradients.
 
+    When no iteration has succeeded there is none, and nothing was compared.
+
     Attributes:
         options: what it showed.
         directory: where everything is.
         result: the coalition's result.
         export: the record, verified.
         entries: how many it has.
-        unquantised: performance on the global test set of averaging the same parties' gradients as they are, 0 to 1.
+        unquantised: performance on the global test set of averaging the same parties' gradients as they are, 0 to 1;
+            ``None``: no iteration has succeeded.
         coalition_seconds: time of this run's coalition part.
         seconds: time of the whole run.
     """
@@ -165,9 +187,28 @@ class DeepChainResult:
     result: Result
     export: Export
     entries: int
-    unquantised: float
+    unquantised: float | None
     coalition_seconds: float
     seconds: float
+
+    @property
+    def has_model(self) -> bool:
+        """Whether an iteration has succeeded: without one there is no model, and the work has failed."""
+        return bool(self.result.performance)
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """In words, who was to misbehave and has lost no deposit."""
+        courses = self.result.courses
+        fined = {fine.member for course in courses for fine in course.fines}
+        led = {block.leader for course in courses for block in course.blocks}
+        return tuple(
+            f"{attack}: {attack.member} never led"
+            if KINDS[attack.kind].leading and attack.member not in led
+            else f"{attack}: {attack.member} has lost no deposit"
+            for attack in self.options.misbehaving
+            if attack.member not in fined
+        )
 
     def as_json(self) -> dict[str, Any]:
         """One object with everything."""
@@ -188,17 +229,20 @@ class DeepChainResult:
             "performance": {"global": list(result.performance)},
             "final": result.performance[-1] if result.performance else None,
             "unquantised": self.unquantised,
-            "equal_to_plain_averaging": True,
+            "equal_to_plain_averaging": None if self.unquantised is None else True,
             "parameters": result.parameters.digest.hex(),
             "coins": coins_json(result.balances),
-            "minted": accounts.minted,
+            **minted_json(result.balances, accounts),
             "pot": accounts.pot,
+            "ended_early": result.ended_early,
+            "idle": list(self.idle),
+            "clipped": result.clipped,
             "entries": self.entries,
             "ledger": str(directory / "ledger.sqlite"),
             "objects": str(directory / "objects"),
             "export": str(self.export.path),
             "report": str(directory / REPORT),
-            "model": str(directory / MODEL),
+            "model": str(directory / MODEL) if self.has_model else None,
             "seconds": round(self.seconds, 3),
             "coalition_seconds": round(self.coalition_seconds, 3),
         }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tclearn.coalition.quorum import faulty_max
 from tclearn.errors import Code, UsageError
 from tclearn.simulation.deepchain.attacks import Attack, default_attacks
-from tclearn.simulation.demo_options import FORMAT, check_resumed, kept_settings, settings_of, unusable
+from tclearn.simulation.demo_options import FORMAT, check_resumed, check_seed, kept_settings, settings_of, unusable
 
 PROTOCOL: Final = "deepchain"
 KEY_BITS: Final = (512, 2048, 3072)
@@ -98,16 +99,17 @@ class DeepChainOptions:
         except (ValueError, KeyError, TypeError) as error:
             raise unusable(file, error) from error
 
-    def resumed_as(self, asked: DeepChainOptions) -> DeepChainOptions:
+    def resumed_as(self, asked: DeepChainOptions, given: Collection[str] = ()) -> DeepChainOptions:
         """These options, when what is asked for does not contradict them.
 
         Args:
             asked: options given together with ``--resume``; what was not given is at its default.
+            given: names of attributes that count although they are at their defaults.
 
         Raises:
             UsageError: something else is asked for.
         """
-        check_resumed(self, asked, DeepChainOptions())
+        check_resumed(self, asked, DeepChainOptions(), given)
         return self
 
     @property
@@ -125,6 +127,16 @@ class DeepChainOptions:
     def misbehaving(self) -> tuple[Attack, ...]:
         """Who misbehaves how: as asked, or the demonstration's own story."""
         return default_attacks(self.parties, self.workers) if self.attacks is None else self.attacks
+
+    @property
+    def too_many(self) -> list[str]:
+        """Of parties and of workers, in words: that more of them misbehave than the agreement is made for."""
+        said = []
+        for role, names in (("parties", self.parties), ("workers", self.workers)):
+            bad, most = sum(attack.member in names for attack in self.misbehaving), faulty_max(len(names))
+            if bad > most:
+                said.append(f"{bad} of {len(names)} {role} misbehave; it is made for {most}")
+        return said
 
     @property
     def is_toy(self) -> bool:
@@ -149,6 +161,7 @@ class DeepChainOptions:
             )
         if self.blocks is not None and not 1 <= self.blocks <= _BLOCKS_MAX:
             raise UsageError(Code.USAGE, f"--blocks is {self.blocks}", expected=f"1 to {_BLOCKS_MAX}")
+        check_seed(self.seed)
         if self.key_bits not in KEY_BITS:
             raise UsageError(
                 Code.USAGE, f"--key-bits is {self.key_bits}", expected=" or ".join(str(bits) for bits in KEY_BITS)

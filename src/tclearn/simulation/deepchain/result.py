@@ -17,9 +17,12 @@ from tclearn.ledger.engines.embedded import EmbeddedLedger
 from tclearn.ledger.export import write_export
 from tclearn.ledger.recorded import Log, Recorded
 from tclearn.protocols.deepchain import DeepChain, DeepChainTerms
+from tclearn.protocols.deepchain.agent import CLIP_UNIT
+from tclearn.protocols.deepchain.endings import why_dissolved
 from tclearn.protocols.deepchain.history import Balance, Course
 from tclearn.protocols.deepchain.records import DISSOLVED
 from tclearn.protocols.deepchain.state import State
+from tclearn.simulation.deepchain.clipping import clipping
 from tclearn.simulation.deepchain.rows import header, rows
 from tclearn.simulation.result import Export
 
@@ -75,6 +78,7 @@ class Result:
         performance: on the global test set after each iteration that succeeded, 0 to 1.
         parameters: the newest model's.
         model: the same in the form the framework takes (a torch state dict, a fitted estimator).
+        clipped: share of the values of all gradients trained in this run that were cut to ±``clip``, 0 to 1.
     """
 
     terms: DeepChainTerms
@@ -84,6 +88,7 @@ class Result:
     performance: tuple[float, ...]
     parameters: Parameters
     model: Any
+    clipped: float
     _log: Log
     _log_key: Signer
 
@@ -93,9 +98,17 @@ class Result:
         group = self.state.group
         if group.rounds >= self.terms.iterations:
             return ""
-        why = "the group is dissolved, after too many failures or with too few deposits left"
-        said = why if group.status == DISSOLVED else "stopped"
-        return f"ended after {group.rounds} of {self.terms.iterations} iterations: {said}"
+        said = "stopped"
+        if group.status == DISSOLVED:
+            said = f"the group is dissolved, because {why_dissolved(self.terms, self.courses)}"
+        tried = "" if group.iterations == group.rounds else f" ({group.iterations} tried)"
+        done = f"{group.rounds} successful iteration{'' if group.rounds == 1 else 's'}"
+        return f"ended after {done} of {self.terms.iterations} asked for{tried}: {said}"
+
+    @property
+    def clipping(self) -> str:
+        """That more than one in a hundred values were cut to ±``clip``, in words; empty when they were not."""
+        return clipping(self.clipped, self.terms.key.clip / CLIP_UNIT)
 
     def export(self, path: Path | str) -> Export:
         """Write the record to a file; nothing is left half written.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Final
 
 from tclearn.protocols.deepchain.history import Balance, Course
 from tclearn.protocols.deepchain.reasons import Reason
+from tclearn.protocols.deepchain.records import SUMS, VOID, Block
+from tclearn.protocols.deepchain.terms import MoneyTerms
 
 _FORMAT: Final = "{:>9}  {:>7}  {:<12} {:>5}  {:>6}"
 _UNDER: Final = "{:>9}  "
@@ -48,9 +51,9 @@ def rows(course: Course, performance: float | None, *, of: int) -> list[str]:
         for fine in course.fines
     ]
     said += [
-        f"block {block.number} of {block.leader} is {block.kind}: {block.reason}{instead[block.leader]}"
-        for block in course.blocks
-        if block is not last and block.leader in instead
+        f"block {block.number} of {block.leader} {_came_of(course, block)}{instead[block.leader]}"
+        for block, following in zip_longest(course.blocks, course.blocks[1:])
+        if block is not last and block.leader in instead and (following is None or following.kind != VOID)
     ]
     if course.absent:
         said.append(f"sits out without a deposit: {', '.join(course.absent)}")
@@ -62,6 +65,8 @@ def rows(course: Course, performance: float | None, *, of: int) -> list[str]:
 def coin_rows(balances: Sequence[Balance], pot: int) -> list[str]:
     """Everybody's coins: at the founding, rewards, what came of the others' fines, fines, now; and all together.
 
+    Below it where rewards came from, with which the last line adds up.
+
     Args:
         balances: of all members.
         pot: coins of fines that nobody was owed; they pay rewards.
@@ -72,12 +77,37 @@ def coin_rows(balances: Sequence[Balance], pot: int) -> list[str]:
         _COINS.format("coins", "start", "rewards", "from fines", "fined", "now"),
         *(_coins(each.member, column) for each, column in zip(balances, columns, strict=True)),
         _coins("all", totals) + (f"   and {pot} in the pot" if pot else ""),
+        *_made(totals, pot),
     ]
+
+
+def deposits_row(money: MoneyTerms) -> str:
+    """Which deposits there are, and how many coins each has."""
+    parties = f"{money.gradient_deposit} for gradients, {money.decryption_deposit} for decryption"
+    return f"deposits: {parties}; work {money.work_deposit}"
 
 
 def _coins(name: str, column: Sequence[int]) -> str:
     start, paid, received, fined, end = column
     return _COINS.format(name, start, paid, received, f"{_MINUS}{fined}" if fined else "0", end)
+
+
+def _made(totals: Sequence[int], pot: int) -> list[str]:
+    _, paid, received, fined, _ = totals
+    through = fined - received - pot  # what nobody was owed of fines, and is not in the pot any more
+    new = paid - through
+    said = []
+    if through:
+        said.append(f"{through} coin{'' if through == 1 else 's'} of fines went through the pot into rewards")
+    if paid:
+        said.append(f"{new} new coin{' was' if new == 1 else 's were'} made")
+    return ["; ".join(said)] if said else []
+
+
+def _came_of(course: Course, block: Block) -> str:
+    if block.kind != SUMS:
+        return f"is {block.kind}: {block.reason}"
+    return "has a sum, which was not opened" if course.ended else "has a sum, which is not opened yet"
 
 
 def _instead(course: Course, place: int) -> str:

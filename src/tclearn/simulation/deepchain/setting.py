@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -89,14 +89,16 @@ class Setting:
         if len(self.parties) < PARTIES_MIN or len(self.workers) < PARTIES_MIN:
             raise UsageError(
                 Code.USAGE,
-                f"{len(self.parties)} parties and {len(self.workers)} workers",
+                f"{_count(self.parties, 'party', 'parties')} and {_count(self.workers, 'worker', 'workers')}",
                 expected=f"at least {PARTIES_MIN} of both: so many it takes that one may be faulty",
             )
         if len({*self.parties, *self.workers}) < len(self.parties) + len(self.workers):
             raise UsageError(Code.USAGE, "a name that is there twice", expected="parties and workers of other names")
         if self.key_bits not in MODULUS_BITS:
             raise UsageError(
-                Code.PAILLIER_KEY, f"a key of {self.key_bits} bits", expected=" or ".join(map(str, MODULUS_BITS))
+                Code.PAILLIER_KEY,
+                f"a key of {self.key_bits} bits",
+                expected=" or ".join(map(str, sorted(MODULUS_BITS))),
             )
         if not self.clip >= 1 / CLIP_UNIT:
             raise UsageError(Code.USAGE, f"clip is {self.clip}", expected="the largest change of a number that counts")
@@ -173,6 +175,10 @@ class Setting:
                 raise
         return trainers
 
+    def check(self) -> None:
+        """Bind data and model, and write nothing; returns nothing. Errors as ``simulate``."""
+        self.trainers()[self.party_names[0]].initial(self.seed)
+
     def terms(self, key: PublicKey, initial: Parameters) -> DeepChainTerms:
         """The charter.
 
@@ -240,6 +246,10 @@ class Setting:
             noticed_ppm=_NOTICED_PPM,
             honest_ppm=_HONEST_PPM,
         )
+
+
+def _count(names: Sized, one: str, many: str) -> str:
+    return f"{len(names)} {one if len(names) == 1 else many}"
 
 
 def _reward(leaders: int) -> int:

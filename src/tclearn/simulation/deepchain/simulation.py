@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,12 +26,12 @@ from tclearn.ledger.transaction import Transaction
 from tclearn.paillier.encryption import Encryptor
 from tclearn.paillier.keys import FAST_BITS
 from tclearn.protocols.deepchain import DeepChain, DeepChainTerms, contract
-from tclearn.protocols.deepchain.agent import Membership, Performer
+from tclearn.protocols.deepchain.agent import CLIP_UNIT, Membership, Performer
 from tclearn.protocols.deepchain.history import Course, History
-from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
 from tclearn.protocols.deepchain.state import State
 from tclearn.simulation.continuing import continued, keep_cast, name_of
 from tclearn.simulation.deepchain.averaging import Averaged, averaged
+from tclearn.simulation.deepchain.clipping import Clipped, ClippingWarning, Counting
 from tclearn.simulation.deepchain.key import Dealt, randomness
 from tclearn.simulation.deepchain.result import KeptLog, Result
 from tclearn.simulation.deepchain.setting import Misbehaviour, Setting
@@ -103,6 +104,9 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
         CharterError: the model or the numbers are not usable.
         DataError: a data set or the model code is not usable.
         AgentError: ``directory`` belongs to a run with other arguments.
+
+    Warns:
+        ClippingWarning: more than one in a hundred values were cut to ±``clip``.
     """
     setting = Setting(
         parties=parties,
@@ -122,7 +126,10 @@ def simulate(  # noqa: PLR0913 - a coalition has that many parts, and each is na
     simulation = Simulation.prepare(setting, Path(directory) if directory is not None else None)
     try:
         simulation.run(on_course, on_entry)
-        return simulation.result()
+        result = simulation.result()
+        if result.clipping:
+            warnings.warn(result.clipping, ClippingWarning, stacklevel=2)
+        return result
     finally:
         simulation.close()
 
@@ -150,6 +157,7 @@ class Simulation:
     directory: Path | None
     agents: list[Agent[State]] = field(default_factory=list)
     performance: list[float] = field(default_factory=list)
+    _clipped: Clipped = field(default_factory=lambda: Clipped(0.0))
     _outboxes: list[FileOutbox] = field(default_factory=list)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(os.cpu_count() or 1))
     _told: int = 0
@@ -212,10 +220,7 @@ class Simulation:
     def averaged(self) -> Averaged:
         """The same training in the clear: what the model must be, and what it would be without rounding."""
         sites = {agent.site.member: agent.site for agent in self.agents}
-        judge = self.contract.judge
-        if not isinstance(judge, PaillierJudge):
-            raise TypeError("a coalition that trains has a PaillierJudge")
-        return averaged(self.terms, sites, self.history.courses, judge.layout)
+        return averaged(self.terms, sites, self.history.courses)
 
     def measured(self, parameters: Parameters) -> float:
         """Performance of a model on the global test set, 0 to 1."""
@@ -237,6 +242,7 @@ class Simulation:
             performance=tuple(self.performance),
             parameters=parameters,
             model=self._reading.trainer.model(parameters),
+            clipped=self._clipped.share,
             _log=log,
             _log_key=self.setting.keys.log(),
         )
@@ -250,6 +256,7 @@ class Simulation:
             self.ledger.close()
 
     def _gather(self, trainers: Mapping[MemberId, Trainer], dealt: Dealt) -> None:
+        self._clipped = Clipped(self.terms.key.clip / CLIP_UNIT)
         # The table of the key's powers is public and large: one for all. What it is used for each member does alone.
         encryptor = Encryptor(dealt.key)
         for name in self.setting.names:
@@ -257,7 +264,7 @@ class Simulation:
             if name in dealt.shares:
                 member = Membership(dealt.shares[name], dealt.sealed(name), self.setting.offer(name))
             source = randomness(dealt.key.bits, self.setting.seed)
-            performer = Performer(self.contract, member, source, encryptor, self._threads.map)
+            performer = Performer(self.contract, member, source, encryptor, self._threads.map, allow_toy=True)
             misbehaving = self.setting.adversaries.get(name)
             role: Role[State] = performer if misbehaving is None else misbehaving(performer)
             self.agents.append(Agent(role, self.ledger, self._site(name, trainers[name])))
@@ -279,7 +286,7 @@ class Simulation:
             signer=self.setting.keys.signer(name),
             store=self.store,
             drafts=drafts,
-            trainer=trainer,
+            trainer=Counting(trainer, self._clipped),
             outbox=outbox,
             clock_ms=self.clock,
             secret=self.setting.keys.secret(name),

@@ -10,7 +10,10 @@
 ``ciphering``       packing, encryption, sums, shares and opening, batch by batch
 ``quantising``      gradients as steps, and back: the only floats
 ``files``           what lies in the store
+``streaming``       read a string at a time
 ``auditing``        anybody's look at all of it afterwards, with public keys alone
+``fetching``        the files for it, from a folder that nobody trusts
+``remaking``        the model from what was opened
 ``pieces``          of that, for any process
 ``cores``           as many processes as that is worth
 ``randomness``      the operating system's; a seed's in simulations

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from blake3 import blake3
 
@@ -22,11 +22,11 @@ from tclearn.paillier.arithmetic import Run, one_by_one
 from tclearn.protocols.deepchain import terms_of
 from tclearn.protocols.deepchain.agent.ciphering import summed
 from tclearn.protocols.deepchain.agent.cores import Processes
+from tclearn.protocols.deepchain.agent.fetching import File, Objects, fetched, why_not
 from tclearn.protocols.deepchain.agent.files import (
     Batch,
     batches_bytes_max,
     opened_bytes_max,
-    read_batches,
     root_of,
     write_opened,
 )
@@ -35,17 +35,10 @@ from tclearn.protocols.deepchain.dossiers import Dossier, Dossiers, Summed
 from tclearn.protocols.deepchain.findings import GRADIENT, OPENED, SHARES, SUM, Audit, Kind, Remark
 from tclearn.protocols.deepchain.judging import Place
 from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
-from tclearn.protocols.deepchain.records import Handed
+from tclearn.protocols.deepchain.records import DISSOLVED, Handed
 
 Progress = Callable[[int, int], None]
 """Is told how many batches with proofs have been looked at, and how many there are."""
-
-
-class Objects(Protocol):
-    """Where the files are: a store, or a folder of objects from somebody else."""
-
-    def get(self, name: Digest, *, size_max: int) -> bytes:
-        """See ``tclearn.store.Store.get``."""
 
 
 def audit(
@@ -70,18 +63,21 @@ def audit(
 
     Raises:
         VerificationError: the record is another one now than it was.
-        StorageError: a file is there and cannot be read.
+        StorageError: ``TOO_LARGE``, the files of an iteration do not fit into memory.
     """
-    dossiers, judge = None, None
-    for applied, state in replayed(record, terms_of, verified.coalition, verified.head):
+    dossiers, judge, last = None, None, None
+    for applied, last in replayed(record, terms_of, verified.coalition, verified.head):
         if dossiers is None:
-            dossiers, judge = Dossiers(state.terms), state.judge
-        dossiers.note(applied, state)
-    if dossiers is None or not isinstance(judge, PaillierJudge):
+            dossiers, judge = Dossiers(last.terms), last.judge
+        dossiers.note(applied, last)
+    if dossiers is None or last is None or not isinstance(judge, PaillierJudge):
         return Audit()
     found = dossiers.all()
     with Processes(batches(found)) if run is None else nullcontext(run) as cores:
-        return audit_dossiers(found, judge, objects, run=cores, progress=progress)
+        made = audit_dossiers(found, judge, objects, run=cores, progress=progress)
+    made.iterations, made.running = last.group.iterations, last.iteration is not None
+    made.dissolved = last.group.status == DISSOLVED
+    return made
 
 
 def audit_dossiers(
@@ -102,7 +98,7 @@ def audit_dossiers(
         progress: see ``Progress``.
 
     Raises:
-        StorageError: a file is there and cannot be read.
+        StorageError: ``TOO_LARGE``, the files of an iteration do not fit into memory.
     """
     made = Audit(unfounded=sum(dossier.unfounded for dossier in dossiers))
     done, whole = 0, batches(dossiers)
@@ -110,9 +106,17 @@ def audit_dossiers(
     for dossier in dossiers:
         made.iterations += 1
         made.rounds += dossier.result is not None
-        for looked in _Iteration(dossier, judge, objects, run, made).look():
-            done += looked
-            progress(done, whole)
+        try:
+            for looked in _Iteration(dossier, judge, objects, run, made).look():
+                done += looked
+                progress(done, whole)
+        except MemoryError:
+            raise StorageError(
+                Code.TOO_LARGE,
+                f"the files of iteration {dossier.number} do not fit into memory",
+                expected=f"room for {_files(dossier)} files of at most {batches_bytes_max(dossier.terms.key):,} bytes",
+                remedy="verify on a machine with more memory",
+            ) from None
     return made
 
 
@@ -121,23 +125,18 @@ def batches(dossiers: Sequence[Dossier]) -> int:
     return sum((len(each.gradients) + len(each.shares)) * each.terms.key.batches for each in dossiers)
 
 
+def _files(dossier: Dossier) -> int:
+    return len(dossier.gradients) + len(dossier.sums) + len(dossier.shares)
+
+
 # --- one iteration ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    # What lies under a locator: batches, or why there are none.
-    name: Digest
-    batches: tuple[Batch, ...] | None
-    why: str = ""
-    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
     # What the ledger made of something that was handed in.
     relied: bool
-    convicted: bool
+    convicted: int | None  # by which entry
     voted_down: bool
 
 
@@ -155,44 +154,35 @@ class _Iteration:
         gradients = {party: self._fetched(handed) for party, handed in dossier.gradients.items()}
         wrong = yield from self._proofs(gradients, None)
         for party, file in gradients.items():
-            convicted = party in dossier.convicted
-            word = _Word(dossier.approves(party) and not convicted, convicted, dossier.refuses(party))
+            convicted = dossier.convicted.get(party)
+            word = _Word(dossier.approves(party) and convicted is None, convicted, dossier.refuses(party))
             self.audit.gradients += file.batches is not None
             self._compare(GRADIENT, party, file, wrong.get(party), word)
         total = None
         for each in dossier.sums:
             total = self._sum(each, gradients)
         shares = {party: self._fetched(handed) for party, handed in dossier.shares.items()}
-        if total is None:  # then that has been said
+        if total is None:  # then that has been said, and of shares only which files are not to be had
+            wrong = {}
             yield len(shares) * dossier.terms.key.batches
-            return
-        wrong = yield from self._proofs(shares, total)
+        else:
+            wrong = yield from self._proofs(shares, total)
         for party, file in shares.items():
-            word = _Word(dossier.sound(party), party in dossier.unshared, dossier.withheld(party))
+            if total is None and file.batches is not None:
+                continue
+            word = _Word(dossier.sound(party), dossier.unshared.get(party), dossier.withheld(party))
             self.audit.shares += file.batches is not None
             self._compare(SHARES, party, file, wrong.get(party), word)
-        self._opened({party: file.batches for party, file in shares.items() if file.batches and party not in wrong})
+        right = {party: file.batches for party, file in shares.items() if file.batches and party not in wrong}
+        self._opened({} if total is None else right)
 
-    def _fetched(self, handed: Handed) -> _File:
-        key, name = self.dossier.terms.key, handed.locator
-        try:
-            data = self.objects.get(name, size_max=batches_bytes_max(key))
-            return _File(name, read_batches(data, handed.root, key))
-        except StorageError as error:
-            if error.code is Code.OBJECT_MISSING:
-                return _File(name, None, "is not among the objects")
-            if error.code is Code.TOO_LARGE:
-                return _File(name, None, "is larger than such a file can be")
-            if error.code is Code.OBJECT_CORRUPT:
-                return _File(name, None, "is damaged: its bytes are not those of its name", damaged=True)
-            raise
-        except MessageError:
-            return _File(name, None, "is not what the ledger names")
+    def _fetched(self, handed: Handed) -> File:
+        return fetched(self.objects, handed, self.dossier.terms.key)
 
     # --- proofs -------------------------------------------------------------------------------------------------------
 
     def _proofs(
-        self, files: Mapping[MemberId, _File], total: Sequence[Batch] | None
+        self, files: Mapping[MemberId, File], total: Sequence[Batch] | None
     ) -> Generator[int, None, dict[MemberId, int]]:
         # The first wrong batch of each party that has one; of shares with the sum that they are of.
         terms, wrong = self.dossier.terms, dict[MemberId, int]()
@@ -220,33 +210,37 @@ class _Iteration:
             len(item) == key.ciphertext_bytes for item in batch.items
         )
 
-    def _compare(self, what: str, member: MemberId, file: _File, wrong: int | None, word: _Word) -> None:
+    def _compare(self, what: str, member: MemberId, file: File, wrong: int | None, word: _Word) -> None:
         number = self.dossier.number
         whose = f"the {what} of {member} in iteration {number}"
         shown = f"file {file.name.hex()}, {whose}, {file.why}"
         batch = f"batch {wrong} of {whose} is wrong"
 
         def remark(kind: Kind, text: str) -> None:
-            self.audit.remarks.append(Remark(kind, number, member, what, wrong, text))
+            name = file.name if file.batches is None else None
+            self.audit.remarks.append(Remark(kind, number, member, what, wrong, text, name))
 
-        if file.damaged or (file.batches is None and word.relied):
+        if file.batches is None and word.convicted is not None:  # the entry has shown it without the file
+            by = f"{whose} was convicted by what entry {word.convicted} carries"
+            remark(Kind.CONVICTED, f"{by}; its file, {file.name.hex()}, {file.why}")
+        elif file.damaged or (file.batches is None and word.relied):
             remark(Kind.MISSING, shown)
         elif file.batches is None:
             remark(Kind.REFUSED, f"{shown}, and nothing was made of it")
-        elif wrong is not None and word.convicted:
+        elif wrong is not None and word.convicted is not None:
             remark(Kind.CONVICTED, f"{batch}, and was shown to be")
         elif wrong is not None and word.relied:
             remark(Kind.WRONG, f"{batch}, and was taken as right")
         elif wrong is not None:
             remark(Kind.REFUSED, f"{batch}, and nothing was made of it")
-        elif word.convicted:
+        elif word.convicted is not None:
             remark(Kind.WRONG, f"nothing is wrong with {whose}, and {member} was convicted")
         elif word.voted_down:
             remark(Kind.DOUBTFUL, f"nothing is wrong with {whose}, but a quorum voted it down")
 
     # --- sums ---------------------------------------------------------------------------------------------------------
 
-    def _sum(self, total: Summed, gradients: Mapping[MemberId, _File]) -> Sequence[Batch] | None:
+    def _sum(self, total: Summed, gradients: Mapping[MemberId, File]) -> Sequence[Batch] | None:
         # The sum as it was handed in; None: it is not known any more.
         dossier, wrong = self.dossier, None
         file, own = self._fetched(total.handed), self._own(total, gradients)
@@ -259,14 +253,14 @@ class _Iteration:
             wrong = next((number for number, (one, other) in pairs if one != other), None)
         voided = dossier.voided(total)
         # What a quorum of the parties did not find need not be there; but if it is, the workers have answered for it.
-        relied = dossier.accepts(total) and not total.disputed and not (voided and file.batches is None)
+        relied = dossier.accepts(total) and total.disputed is None and not (voided and file.batches is None)
         word = _Word(relied, total.disputed, dossier.rejects(total) or voided)
         self._compare(SUM, total.leader, file, wrong, word)
         if file.batches is None and own is not None and root_of(own) == total.handed.root:
             return own
         return file.batches
 
-    def _own(self, total: Summed, gradients: Mapping[MemberId, _File]) -> Sequence[Batch] | None:
+    def _own(self, total: Summed, gradients: Mapping[MemberId, File]) -> Sequence[Batch] | None:
         added = {}
         for party in total.counted:
             batches = gradients[party].batches
@@ -281,7 +275,9 @@ class _Iteration:
         dossier, terms = self.dossier, self.dossier.terms
         result = dossier.result
         if len(shares) < terms.key.threshold or not (result or dossier.reports):
-            return  # too few of a successful iteration's are faults already
+            if result is not None:  # too few shares of it are faults already
+                self._check_opened_file(result.opened)
+            return
         self.audit.opened += 1
         opened = self._opened_name(shares)
         if result is not None and opened != result.opened:
@@ -310,14 +306,10 @@ class _Iteration:
         return Digest(blake3(write_opened(self.dossier.number, sums, layout.slot_bits)).digest())
 
     def _check_opened_file(self, name: Digest) -> None:
-        try:
-            self.objects.get(name, size_max=opened_bytes_max(self.dossier.terms.values))
-        except StorageError as error:
-            if error.code not in (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT, Code.TOO_LARGE):
-                raise
-            why = "is not among the objects" if error.code is Code.OBJECT_MISSING else "is damaged"
+        why = why_not(self.objects, name, opened_bytes_max(self.dossier.terms.values))
+        if why:
             text = f"file {name.hex()}, the opened sum of iteration {self.dossier.number}, {why}"
-            self._remark(Kind.MISSING, None, text)
+            self._remark(Kind.MISSING, None, text, name)
 
-    def _remark(self, kind: Kind, party: MemberId | None, text: str) -> None:
-        self.audit.remarks.append(Remark(kind, self.dossier.number, party, OPENED, None, text))
+    def _remark(self, kind: Kind, party: MemberId | None, text: str, file: Digest | None = None) -> None:
+        self.audit.remarks.append(Remark(kind, self.dossier.number, party, OPENED, None, text, file))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from blake3 import blake3
+
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, MessageError, StorageError
 from tclearn.paillier.arithmetic import Run, one_by_one
 from tclearn.protocols.deepchain.agent.ciphering import summed
-from tclearn.protocols.deepchain.agent.files import Batch, batches_bytes_max, read_batches
+from tclearn.protocols.deepchain.agent.files import Batch, batches_bytes_max, read_batches, root_of, write_batches
 from tclearn.protocols.deepchain.judging import Place
 from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
 from tclearn.protocols.deepchain.records import Handed, Iteration
@@ -79,9 +81,14 @@ class Examiner:
         return self._look("shares", iteration, party, handed, right, store)
 
     def total(self, iteration: Iteration, store: Store) -> tuple[Batch, ...] | None:
-        """The leader's sum as it lies in the store; ``None``: it does not."""
+        """The leader's sum; ``None``: it is not in the store, and what is computed here is another one.
+
+        A sum that the store has lost is put back by whoever has computed it: its bytes follow from what is counted.
+        """
         self._turn(iteration)
-        return None if iteration.sum is None else self._fetch(iteration.sum, store)
+        if iteration.sum is None:
+            return None
+        return self._fetch(iteration.sum, store) or self._put_back(iteration.sum, iteration, store)
 
     def sums(self, iteration: Iteration, store: Store) -> tuple[Batch, ...] | None:
         """The sum of what is counted, computed here; ``None``: a gradient is not to be had, or not in its form."""
@@ -134,6 +141,17 @@ class Examiner:
             except MessageError:
                 return None  # whatever lies there, it is not what was handed in
         return self._files[name]
+
+    def _put_back(self, handed: Handed, iteration: Iteration, store: Store) -> tuple[Batch, ...] | None:
+        own = self.sums(iteration, store)
+        if own is None or root_of(own) != handed.root:
+            return None
+        data = write_batches(own)
+        if blake3(data).digest() != handed.locator:
+            return None  # the ledger names a file that nobody can make: others, and auditors, would miss it for ever
+        store.put(data)
+        self._files[handed.locator, handed.root] = own
+        return own
 
     def _place(self, iteration: Iteration, party: MemberId, batch: int) -> Place:
         return Place(self.terms.digest, iteration.number, self.terms.number(party), batch)

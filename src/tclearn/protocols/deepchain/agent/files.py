@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from io import BytesIO
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tclearn.encoding import Digest, decode
+from tclearn.encoding import Digest, decode, encode, head
 from tclearn.errors import Code, MessageError
 from tclearn.limits import DEEPCHAIN_BATCH, DEEPCHAIN_CIPHERTEXT_BYTES_MAX, PAILLIER_BATCH_BYTES_MAX
+from tclearn.paillier.masks import MASK_ROOM_BITS
+from tclearn.paillier.proof_encryption import rows
+from tclearn.protocols.deepchain.agent.streaming import Items
 from tclearn.protocols.deepchain.batches import batches_tree
 from tclearn.protocols.deepchain.terms import KeyTerms
 from tclearn.records import Record
@@ -45,6 +49,12 @@ class _BatchFile(Record):
     batches: tuple[Batch, ...]
 
 
+# What stands between their strings; keys ascend.
+_BEGIN: Final = head(5, 2) + encode("format") + encode(_BATCHES) + encode("batches")
+_ITEMS: Final = head(5, 2) + encode("items")
+_PROOF: Final = encode("proof")
+
+
 @dataclass(frozen=True, slots=True)
 class _OpenedFile(Record):
     format: str
@@ -65,7 +75,7 @@ def write_batches(batches: Sequence[Batch]) -> bytes:
 def read_batches(data: bytes, root: Digest, key: KeyTerms) -> tuple[Batch, ...]:
     """Read a file that somebody has put into the store. What is in it may still be wrong: the proofs tell.
 
-    What could not be shown to be wrong, because no transaction would carry it, is not read: it is for votes.
+    What is larger than an honest one, of which little could be shown on the ledger, is not read: it is for votes.
 
     Args:
         data: the file.
@@ -75,21 +85,26 @@ def read_batches(data: bytes, root: Digest, key: KeyTerms) -> tuple[Batch, ...]:
     Raises:
         MessageError: not such a file, or not the one that the ledger names.
     """
-    read = _BatchFile.from_value(decode(data, size_max=batches_bytes_max(key)), "the batches")
-    if read.format != _BATCHES:
-        raise MessageError(Code.ENCODING, f"a file {read.format[:40]!r}", expected=_BATCHES)
-    if len(read.batches) != key.batches or root_of(read.batches) != root:
-        raise MessageError(
-            Code.ENCODING, f"{len(read.batches)} batches of another root", expected=f"{key.batches}, as on the ledger"
-        )
-    for number, batch in enumerate(read.batches):
-        _check_size(number, batch, key)
-    return read.batches
+    return stream_batches(BytesIO(data), root, key)
+
+
+def stream_batches(stream: BinaryIO, root: Digest, key: KeyTerms) -> tuple[Batch, ...]:
+    """``read_batches`` from a stream, which is not held beside what is read from it; for args and errors see there."""
+    items = Items(stream)
+    items.literal(_BEGIN)
+    count = items.array()
+    if count != key.batches:
+        raise MessageError(Code.ENCODING, f"{count} batches", expected=f"{key.batches}")
+    batches = tuple(_read_batch(items, number, key) for number in range(count))
+    items.end()
+    if root_of(batches) != root:
+        raise MessageError(Code.ENCODING, "batches of another root", expected=root.hex())
+    return batches
 
 
 def batches_bytes_max(key: KeyTerms) -> int:
     """Bytes that an honest member's file of batches can have at most."""
-    return _FRAME_BYTES + key.batches * (_batch_bytes_max(key) + _FRAME_BYTES)
+    return _FRAME_BYTES + key.batches * (batch_bytes_max(key) + _FRAME_BYTES)
 
 
 def write_opened(iteration: int, sums: Sequence[int], slot_bits: int) -> bytes:
@@ -130,20 +145,34 @@ def opened_bytes_max(count: int) -> int:
     return _FRAME_BYTES + 8 * count
 
 
-def _batch_bytes_max(key: KeyTerms) -> int:
-    # Of an honest one; an accusation carries one whole batch, a challenge one of the sum besides.
-    return DEEPCHAIN_BATCH * (max(key.ciphertext_bytes, key.share_bytes) + _STRING_BYTES) + PAILLIER_BATCH_BYTES_MAX
+def batch_bytes_max(key: KeyTerms) -> int:
+    """Bytes that an honest member's batch can have at most: 128 strings, 16 more for each, and their proof."""
+    return DEEPCHAIN_BATCH * (max(key.ciphertext_bytes, key.share_bytes) + _STRING_BYTES) + _proof_bytes_max(key)
 
 
-def _check_size(number: int, batch: Batch, key: KeyTerms) -> None:
-    size = len(batch.proof) + sum(len(item) + _STRING_BYTES for item in batch.items)
-    longest = max(map(len, batch.items), default=0)  # a dispute carries one string of every gradient
-    if size > _batch_bytes_max(key) or longest > DEEPCHAIN_CIPHERTEXT_BYTES_MAX:
-        raise MessageError(
-            Code.TOO_LARGE,
-            f"batch {number} with {size} bytes, its longest string with {longest}",
-            expected=f"at most {_batch_bytes_max(key)}, and {DEEPCHAIN_CIPHERTEXT_BYTES_MAX}",
-        )
+def _proof_bytes_max(key: KeyTerms) -> int:
+    # Of encryption: one of shares is one number. A mask is as long as a ciphertext, which is modulo N^2; the response
+    # in plaintexts is below N, that in exponents below the root of N and the mask's room. See ``EncryptedBatch``.
+    size = key.ciphertext_bytes
+    row = size + size // 2 + size // 4 + (MASK_ROOM_BITS + 7 >> 3)
+    return min(_FRAME_BYTES + rows(DEEPCHAIN_BATCH) * row, PAILLIER_BATCH_BYTES_MAX)
+
+
+def _read_batch(items: Items, number: int, key: KeyTerms) -> Batch:
+    left = batch_bytes_max(key)
+    try:
+        items.literal(_ITEMS)
+        strings = []
+        for _ in range(items.array()):
+            left -= _STRING_BYTES
+            # A dispute carries one string of every gradient.
+            strings.append(items.string(min(left, DEEPCHAIN_CIPHERTEXT_BYTES_MAX)))
+            left -= len(strings[-1])
+        items.literal(_PROOF)
+        return Batch(tuple(strings), items.string(left))
+    except MessageError as error:
+        error.what = f"batch {number}: {error.what}"
+        raise
 
 
 def _kind(slot_bits: int) -> np.dtype[np.signedinteger]:

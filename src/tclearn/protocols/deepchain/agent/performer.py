@@ -14,23 +14,23 @@ from typing import Final
 
 from tclearn.agents import Site
 from tclearn.encoding import Digest, MemberId, digest
-from tclearn.errors import Code, MessageError, ParametersError, UsageError
+from tclearn.errors import Code, MessageError, UsageError
 from tclearn.identity.seed_chain import links
 from tclearn.learning.parameters import Parameters
+from tclearn.learning.start import check_start
 from tclearn.learning.trainer import Work
 from tclearn.ledger import Call, Duty, Ledger
 from tclearn.ledger.cosigning import cosign
 from tclearn.limits import HEAD_CLOCK_SKEW_MS_MAX
 from tclearn.paillier.arithmetic import Run, one_by_one
 from tclearn.paillier.encryption import Encryptor
+from tclearn.paillier.keys import FAST_BITS
 from tclearn.paillier.statements import Context
 from tclearn.protocols.deepchain import calls
 from tclearn.protocols.deepchain.agent.ciphering import encrypted, opened, shared
 from tclearn.protocols.deepchain.agent.examining import Examiner
 from tclearn.protocols.deepchain.agent.files import (
     Batch,
-    opened_bytes_max,
-    read_opened,
     root_of,
     write_batches,
     write_opened,
@@ -38,8 +38,9 @@ from tclearn.protocols.deepchain.agent.files import (
 from tclearn.protocols.deepchain.agent.fraud_proofs import accusation, challenge, dispute
 from tclearn.protocols.deepchain.agent.joining import JOINING, Membership, joining
 from tclearn.protocols.deepchain.agent.keeping import keyed, made_once
-from tclearn.protocols.deepchain.agent.quantising import dequantise, gradient, quantise, stepped
+from tclearn.protocols.deepchain.agent.quantising import gradient, quantise
 from tclearn.protocols.deepchain.agent.randomness import OperatingSystem, Randomness
+from tclearn.protocols.deepchain.agent.remaking import following
 from tclearn.protocols.deepchain.agent.watching import ACCUSE, CHALLENGE, DISPUTE, Watched, accused
 from tclearn.protocols.deepchain.contract import DeepChain
 from tclearn.protocols.deepchain.paillier_judge import PaillierJudge
@@ -63,9 +64,12 @@ class Performer:
         randomness: of ciphertexts and proofs.
         encryptor: with the table of the key, which members in one process share; ``None``: made when it is needed.
         run: cores.
+        allow_toy: whether this member takes part though the charter's key is a toy, which hides nothing of what it
+            hands in.
 
     Raises:
-        UsageError: the judge has no key; or randomness that others know, under a key that is meant to protect.
+        UsageError: the judge has no key; randomness that others know, under a key that is meant to protect; or a party
+            under a toy key without ``allow_toy``.
     """
 
     rules: DeepChain
@@ -73,6 +77,7 @@ class Performer:
     randomness: Randomness = field(default_factory=OperatingSystem)
     encryptor: Encryptor | None = field(default=None, repr=False)
     run: Run = field(default=one_by_one, repr=False)
+    allow_toy: bool = False
     _model: tuple[int, Parameters] | None = field(default=None, init=False, repr=False)
     _links: tuple[Digest, ...] | None = field(default=None, init=False, repr=False)
 
@@ -87,6 +92,8 @@ class Performer:
                 expected="the operating system's; seeds are for toy keys",
             )
         self._judge = judge
+        if self.membership is not None:  # whoever only reads the model has nothing that a key could hide
+            self._check_toy()
         self._examiner = Examiner(self.rules.terms, judge, self.run)
 
     @cached_property
@@ -95,7 +102,13 @@ class Performer:
         return Watched(self.rules.terms, self.rules.judge)
 
     def perform(self, duty: Duty, ledger: Ledger[State], site: Site) -> Call | None:
-        """See ``tclearn.agents.loop.Role.perform``."""
+        """See ``tclearn.agents.loop.Role.perform``.
+
+        Raises:
+            UsageError: the charter's key is a toy, and nobody has allowed it: no deposit is locked, nothing is trained.
+            TCLearnError: the member's data or its store failed.
+        """
+        self._check_toy()
         state = ledger.state()
         if duty.kind == "timeout":
             return calls.call(calls.Timeout(duty.subject))
@@ -136,23 +149,21 @@ class Performer:
         rounds, terms = state.group.rounds, self.rules.terms
         if self._model is None or self._model[0] > rounds:
             start = site.trainer.initial(terms.model.seed)
-            start.check(terms.model.layout)
-            if start.digest != terms.model.initial:
-                raise ParametersError(
-                    Code.PARAMETERS_DIGEST,
-                    f"a W_0 with digest {start.digest.hex()[:16]}…",
-                    expected=f"{terms.model.initial.hex()[:16]}… as the terms say",
-                    remedy="the model code here is another version",
-                )
+            check_start(start, terms.model)
             self._model = 0, start
         for number in range(self._model[0] + 1, rounds + 1):
             result = state.result(number)
-            count, layout = terms.values, self._judge.layout
-            data = site.store.get(result.opened, size_max=opened_bytes_max(count))
-            sums = read_opened(data, result.iteration, count, layout.slot_bits)
-            mean = dequantise(sums, result.divisor, terms.key.clip, layout.levels)
-            self._model = number, stepped(self._model[1], mean)
+            self._model = number, following(self._model[1], result, terms, self._judge.layout, site.store)
         return self._model[1]
+
+    def _check_toy(self) -> None:
+        if self._judge.key.is_toy and not self.allow_toy:
+            raise UsageError(
+                Code.USAGE,
+                f"this charter has {', '.join(self._judge.warnings)}",
+                expected=f"a key of {FAST_BITS} bits or more",
+                remedy="ask whoever founded the coalition; with allow_toy=True a test takes part all the same",
+            )
 
     # --- gradients ----------------------------------------------------------------------------------------------------
 
