@@ -167,8 +167,10 @@ VAULTS = (BACKUP, RESTORE, *RESTORED, *OPENED)
 
 # The folder of objects that a record names (tests/cli/test_deepchain_record.py).
 PROOFS = "ledger verify hearts.tclearn --proofs @"
+# A model beside such a record (tests/cli/test_deepchain_model.py).
+MODEL = "ledger verify coalition.tclearn --proofs objects --charter charter.cbor --model @"
 
-ROWS = (*FILES, *DIRECTORIES, *OUTPUTS, *MADE, JOINED, *VAULTS, PROOFS)
+ROWS = (*FILES, *DIRECTORIES, *OUTPUTS, *MADE, JOINED, *VAULTS, PROOFS, MODEL)
 
 Place = tuple[str, str]
 """The words of a command, and the name of one of its parameters."""

@@ -68,6 +68,9 @@ def test_the_same_seed_gives_the_same_blocks(tclearn, tmp_path):
         (["--lambda", "1.5"], "0 to 1"),
         (["--rule", "anchorred"], "anchored"),
         (["--blocks", "0"], "blocks"),
+        (["--seed", "-5"], "--seed is -5 · expected a whole number from 0 to 9223372036854775807"),
+        (["--seed", "9" * 20], "--seed is 99999999999999999999"),
+        (["--members", "10", "--attack", "noise@hospital-1"], "no such member · expected hospital-01 to hospital-10"),
         (["--bogus"], "--bogus"),
     ],
 )

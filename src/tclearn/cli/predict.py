@@ -16,6 +16,7 @@ from tclearn.cli.keys import Key
 from tclearn.cli.options import AsJson, Site
 from tclearn.cli.output import count, messages, print_json, say
 from tclearn.cli.versions import Version, fetched
+from tclearn.directory.coalition import check_protocol
 from tclearn.directory.predicting import predict_with
 from tclearn.directory.reading import read_file
 from tclearn.directory.site import SiteFile, load_source
@@ -57,6 +58,7 @@ def predict(
     reading for your own use, which is in the journal.
     """
     user_code()
+    check_protocol(directory)
     write = None if out is None else writer_for(out)  # before a reading is asked for
     given = SiteFile.read(site) if is_there(site) or data in _OF_SITE else SiteFile()
     inputs = _inputs(data, given)

@@ -26,7 +26,12 @@ def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="Less of it and one seed, for a first look.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="The first seed.")] = 1,
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", help="How many seeds; by default 3, with --quick 1.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How many seeds; by default 3, with --quick 1. deepchain-fig4, -fig5 and -fig9 take one, "
+            "tclearn-table1 none.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where everything goes; by default reproduce/NAME.")
@@ -111,7 +116,7 @@ def _summarise(made: Reproduction) -> None:
     columns = ("", "paper", "here", *(("expected", "") if expects else ()))
     table(columns, [_row(finding, expects) for finding in made.findings])
     if made.settings.get("quick"):
-        say("quick: less than the paper's training, so these are not the figure's values")
+        say("quick: less than the whole experiment, so these are not its values")
     say()
     for what, path in _files(made).items():
         say(f"{what:<8} {path}")
@@ -120,8 +125,8 @@ def _summarise(made: Reproduction) -> None:
 
 
 def _row(finding: Finding, expects: bool) -> tuple[str, ...]:
-    beside = (finding.expected or "–", _MARKS[finding.met]) if expects else ()
-    return (finding.claim, finding.paper, finding.here, *beside)
+    beside = (finding.expected, _MARKS[finding.met] if finding.expected else "")
+    return (finding.claim, finding.paper, finding.here, *(beside if expects else ()))
 
 
 def _files(made: Reproduction) -> dict[str, str]:

@@ -15,6 +15,7 @@ from tclearn.cli.options import AsJson, Home
 from tclearn.cli.output import print_json, say
 from tclearn.cli.speaking import Speaker, speaking
 from tclearn.directory.changes import take_keys
+from tclearn.directory.coalition import check_protocol
 from tclearn.directory.reading import check_file
 from tclearn.directory.rotating import NewFiles
 from tclearn.errors import Code, MessageError, TCLearnError, UnreachableError
@@ -42,6 +43,7 @@ def rotate(
     """
     from tclearn.service.home import Oneself
 
+    check_protocol(directory)  # before new keys are made
     file = key_file(key)
     check_file(file, "name the .key file that `tclearn member new` wrote")
     files = NewFiles(file)

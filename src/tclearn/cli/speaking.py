@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tclearn.cli.keys import oneself
 from tclearn.coalition.resolved import ResolvedCharter
 from tclearn.directory import CoalitionDirectory
+from tclearn.directory.coalition import check_protocol
 from tclearn.encoding import Digest, MemberId
 from tclearn.errors import Code, StorageError
 from tclearn.identity import Signer
@@ -62,6 +63,7 @@ def speaking(directory: Path, key: Path | None = None, *, who: Oneself | None = 
     from tclearn.service.beside import beside
     from tclearn.service.home import MemberHome, is_joined
 
+    check_protocol(directory)
     now = datetime.now(UTC)
     who = who or oneself(key, now)
     if is_joined(directory):
