@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 from tclearn.errors import Code, StorageError
 
@@ -15,42 +17,81 @@ from tclearn.errors import Code, StorageError
 def writing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A stream whose content takes the file's place when the block ends, durably; on an error the file stays as it was.
 
-    What was written can be read again before that.
+    What was written can be read again before that. Until then only the file's owner can read it, under another name: so
+    it also stays where the process is killed.
 
     Args:
         path: the file.
         mode: its permissions, before the umask.
 
     Raises:
-        StorageError: the file cannot be written.
+        StorageError: the file cannot be written; so does the stream. Other errors of the block come through.
     """
     if is_folder(path):
         raise StorageError(
             Code.STORE_FAILED, f"{path} cannot be written: it is a directory", expected="a name for the file"
         )
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with _told(path, "check the folder and its permissions"):
+        temporary.unlink(missing_ok=True)  # of a process that was killed, and had this one's number
         # Not mkstemp: a record or a report is made to be handed on, with the permissions that the user's umask gives.
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode)
-    except OSError as error:
-        raise StorageError(
-            Code.STORE_FAILED,
-            f"{path} cannot be written: {error.strerror}",
-            remedy="check the folder and its permissions",
-        ) from error
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
     try:
-        with os.fdopen(handle, "w+b") as stream:
-            yield cast(BinaryIO, stream)
+        with io.BufferedRandom(_File(handle, path)) as stream:
+            permissions = stat.S_IMODE(os.fstat(handle).st_mode)
+            _permit(handle, permissions & 0o600)
+            try:
+                yield stream
+            except BaseException:
+                with suppress(StorageError):  # of what is not wanted any more
+                    stream.close()
+                raise
             stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(
-            Code.STORE_FAILED, f"{path} cannot be written: {error.strerror}", remedy="check the disk's free space"
-        ) from error
+            with _told(path):
+                os.fsync(handle)
+            _permit(handle, permissions)
+        with _told(path):
+            temporary.replace(path)
+            _sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+class _File(io.FileIO):
+    """A file that is being written, with words for what goes wrong."""
+
+    def __init__(self, handle: int, path: Path) -> None:
+        super().__init__(handle, "r+")
+        self._path = path
+
+    def write(self, data: Any, /) -> int:
+        """Write some of the bytes; how many."""
+        with _told(self._path):
+            return super().write(data)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer with what is next."""
+        with _told(self._path):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        """All that is left."""
+        with _told(self._path):
+            return super().readall()
+
+
+@contextmanager
+def _told(path: Path, remedy: str = "check the disk's free space") -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(Code.STORE_FAILED, f"{path} cannot be written: {error.strerror}", remedy=remedy) from error
+
+
+def _permit(handle: int, mode: int) -> None:
+    with suppress(OSError):  # a disk without permissions: who can read it was settled elsewhere
+        os.chmod(handle, mode)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,8 @@ import pytest
 from blake3 import blake3
 
 from tclearn.encoding import Digest
-from tclearn.errors import Code, TCLearnError
+from tclearn.errors import Code, StorageError, TCLearnError
+from tclearn.files import writing
 from tclearn.learning.model_file import write_model
 from tclearn.learning.parameters import Parameters
 
@@ -56,3 +60,52 @@ def test_what_is_not_leaves_what_was_there(
         assert refused.value.code is code
         assert (path.read_bytes() if path.exists() else None) == before
     assert [each.name for each in tmp_path.iterdir()] == ["old"], "and nothing unfinished"
+
+
+def test_until_it_is_whole_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    modes: list[int] = []
+
+    class Watching(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            modes.extend(stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir())
+            return super().read(size)
+
+    before = os.umask(0o022)
+    try:
+        write_model(
+            Watching(DATA),
+            tmp_path / "m",
+            name=Digest(blake3(DATA).digest()),
+            parameters=MODEL.digest,
+            layout=MODEL.layout,
+            block=1,
+        )
+    finally:
+        os.umask(before)
+    assert set(modes) == {0o600}
+    assert stat.S_IMODE((tmp_path / "m").stat().st_mode) == 0o644
+
+
+def test_a_disk_that_cannot_read_is_not_taken_for_one_that_cannot_write(tmp_path: Path) -> None:
+    class Unreadable(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(OSError, match="Input/output error"), writing(tmp_path / "m") as file:
+        file.write(Unreadable().read())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_told_with_the_files_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def full(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        return opened("/dev/full", os.O_RDWR) if str(path).endswith(".part") else opened(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(StorageError) as refused:
+        written(tmp_path / "m", DATA)
+    assert refused.value.code is Code.STORE_FAILED
+    assert str(tmp_path / "m") in refused.value.what
+    assert list(tmp_path.iterdir()) == []

@@ -12,12 +12,13 @@ import pytest
 from blake3 import blake3
 from tests.service.conftest import NAMES, Member, Service, found_four, now, oneself, until
 from tests.service.proxy import PIECE, proxy
+from tests.service.test_endurance import all_of, line
 
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.encoding import Digest
-from tclearn.errors import Code, StorageError, UnreachableError
+from tclearn.errors import Code, StorageError, UnreachableError, UsageError
 from tclearn.protocols.tclearn.state import State
-from tclearn.service.fetching import RemoteStore
+from tclearn.service.fetching import RemoteStore, object_path
 from tclearn.service.home import MemberHome
 from tclearn.store import MemoryStore
 from tclearn.store.filesystem import FilesystemStore
@@ -162,3 +163,28 @@ def test_a_range_that_begins_at_the_end_is_refused(quiet: Service, joined: dict[
         part = connection._client.get(f"/v1/objects/{name.hex()}", headers={"range": "bytes=2999990-"})
         assert (part.status_code, part.content) == (206, OBJECT[-10:])
         assert part.headers["content-range"] == "bytes 2999990-2999999/3000000"
+
+
+def test_what_ends_where_one_goes_on_is_whole_and_what_ends_before_is_an_error(
+    quiet: Service, joined: dict[str, Member]
+) -> None:
+    path = object_path(kept_at(quiet))
+    with joined["namur"].home.connection(now()) as connection:
+        assert list(connection.stream(path, start=len(OBJECT))) == []
+        with pytest.raises(UsageError):
+            list(connection.stream(path, start=len(OBJECT) + 1))
+
+
+@pytest.mark.slow
+def test_an_answer_that_is_not_over_when_the_service_ends_is_cut_off_without_a_word_of_a_defect(
+    service: Service, members: dict[str, Member], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = np.random.default_rng(2).bytes(20_000_000)
+    with CoalitionDirectory.open(service.directory) as coalition:
+        name = coalition.store.put(data)
+    with line(service, members["leuven"]) as deaf:
+        deaf.sendall(f"GET {object_path(name)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert deaf.recv(12) == b"HTTP/1.1 200"
+        service.end()
+        assert len(all_of(deaf)) < len(data)
+    assert not [record for record in caplog.records if record.exc_info]

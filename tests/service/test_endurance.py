@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+import h11
 import numpy as np
 import pytest
 from tests.service.conftest import PATIENCE_S, Member, Service, now, until
@@ -100,6 +102,35 @@ def test_who_does_not_read_an_answer_is_left(quiet: Service, joined: dict[str, M
         time.sleep(4 * SHORT_S)
         assert is_well(joined["namur"])
         assert len(all_of(deaf)) < len(data)
+
+
+def test_bodies_in_chunks_are_refused_before_a_chunk_is_looked_at(
+    quiet: Service, joined: dict[str, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[h11.Data] = []
+    next_event = h11.Connection.next_event
+
+    def counting(self: h11.Connection) -> object:
+        event = next_event(self)
+        if self.our_role is h11.SERVER and isinstance(event, h11.Data):
+            looked_at.append(event)
+        return event
+
+    monkeypatch.setattr(h11.Connection, "next_event", counting)
+    head = b"POST /v1/ledger/transactions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with ExitStack() as open_now:
+        lines = [open_now.enter_context(line(quiet, joined["leuven"])) for _ in range(8)]
+        for each in lines[:4]:
+            with suppress(OSError):  # it may be closed while it is sent
+                for _ in range(10):
+                    each.sendall(head + b"1\r\nx\r\n" * 40_000)
+        assert is_well(joined["namur"])
+        for each in lines[4:]:
+            each.sendall(head)
+            said, _, body = all_of(each).partition(b"\r\n\r\n")
+            assert said.startswith(b"HTTP/1.1 411 Length Required\r\n") and b"connection: close" in said.lower()
+            assert json.loads(body)["error"]["code"] == "TCL-901"
+    assert looked_at == []
 
 
 def test_huge_heads_are_refused(quiet: Service, joined: dict[str, Member]) -> None:

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.service.conftest import Member, Service, all_joined, now, until
 from tests.service.level_b import PASSPHRASE, found_b
-from tests.service.test_endurance import line
+from tests.service.test_endurance import all_of, line
 from tests.service.test_vault import bench, following, served
 from tests.service.vault_bench import Bench
 
@@ -151,16 +152,15 @@ def test_what_says_that_it_is_too_large_is_refused_before_it_comes(
     assert nothing_left(service)
 
 
-def test_what_does_not_say_how_large_it_is_is_refused_when_it_is_too_large(
-    service: Service, members: dict[str, Member], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_say_how_large_it_is_is_refused(service: Service, members: dict[str, Member]) -> None:
     candidate = bench(service).announce(DATA)
-    monkeypatch.setattr(Office, "object_bytes_max", len(DATA) - 1)
     with members[candidate.proposer].home.connection(now()) as connection:
-        pieces = (DATA[at : at + 65536] for at in range(0, len(DATA), 65536))
+        pieces = (DATA[at : at + 65536] for at in range(0, 1 << 20, 65536))
         answer = connection._client.put(object_path(candidate.locator), content=pieces)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "TCL-302")
-    until(lambda: nothing_left(service))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (411, "TCL-901")
+        assert nothing_left(service)
+        upload(connection, candidate, io.BytesIO(DATA))  # ours says it, also where it sends piece by piece
+    assert bench(service).vault.get(candidate.locator, size_max=len(DATA)) == DATA
 
 
 def test_an_upload_that_is_cut_leaves_nothing_and_can_be_begun_again(
@@ -235,6 +235,30 @@ def test_a_disk_that_fails_is_told_before_all_has_come(
     assert nothing_left(service)
 
 
+def test_without_a_thread_an_upload_is_refused_and_the_next_one_is_not(
+    service: Service, members: dict[str, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desks = bench(service)
+    candidate = desks.announce(DATA)
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("upload"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with members[candidate.proposer].home.connection(now()) as connection:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(UnreachableError, match="503"):
+                upload(connection, candidate, io.BytesIO(DATA))
+            assert nothing_left(service)
+        monkeypatch.setattr(threading.Thread, "start", start)
+        upload(connection, candidate, io.BytesIO(DATA))
+    assert desks.vault.get(candidate.locator, size_max=len(DATA)) == DATA
+    assert [each.name for each in threading.enumerate() if each.name.startswith("upload")] == []
+
+
 def test_places_are_counted() -> None:
     places = Uploads(most=2)
     with places.place(MemberId("leuven")):
@@ -285,6 +309,36 @@ def test_killed_in_the_middle_of_an_upload_the_service_has_nothing_in_the_clear(
     again = Bench.open(directory)
     assert again.vault.get(candidate.locator, size_max=len(DATA)) == DATA
     again.coalition.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGINT, signal.SIGINT)])
+def test_ended_in_the_middle_of_an_upload_the_service_leaves_nothing_and_says_so(
+    confidential: Path, tmp_path: Path, numbers: tuple[signal.Signals, ...]
+) -> None:
+    directory = tmp_path / "coalition"
+    shutil.copytree(confidential, directory)
+    offered = Bench.open(directory)
+    candidate = offered.announce(DATA)
+    offered.coalition.close()
+    service = Service(directory, passphrase=PASSPHRASE)
+    service.start()
+    member = all_joined(service, tmp_path)[candidate.proposer]
+    service.end()
+    with served(directory, tmp_path / "log") as (process, url):
+        at = replace(service, port=int(url.rsplit(":", 1)[1]))
+        with line(at, member) as sender:
+            sender.sendall(head(candidate, len(DATA)) + DATA[: len(DATA) // 2])
+            until(lambda: sum(file.stat().st_size for file in files(directory / VAULT)) > 1 << 20)
+            for number in numbers:
+                process.send_signal(number)
+                time.sleep(0.3)
+            answer = all_of(sender)
+            assert process.wait(30) == 0
+    assert answer.startswith(b"HTTP/1.1 503") and b"the service is being ended" in answer
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log and log.splitlines()[-1].startswith("ended at")
+    assert files(directory / VAULT) == []
 
 
 def test_in_the_middle_of_a_delivery_a_member_has_nothing_in_the_clear(

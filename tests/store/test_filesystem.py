@@ -17,6 +17,7 @@ from blake3 import blake3
 from tclearn.encoding import Digest
 from tclearn.errors import Code, StorageError
 from tclearn.store import FilesystemStore
+from tclearn.store.streams import hand_on
 
 WRITER = """
 import os, sys
@@ -135,6 +136,36 @@ def test_an_object_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         store.get(name, size_max=10)
     assert caught.value.code is Code.STORE_FAILED
+
+
+def unreadable(path: Path) -> None:
+    """Put a file in its place that can be opened, and fails with EIO when it is read."""
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("no /proc on this system")
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+
+
+def test_a_disk_that_cannot_read_is_told_as_such(tmp_path: Path) -> None:
+    store, other = FilesystemStore(tmp_path / "store"), FilesystemStore(tmp_path / "other")
+    name = store.put(b"weights")
+    (path,) = files(tmp_path / "store")
+    unreadable(path)
+
+    def whole() -> None:
+        with store.open(name) as stream:
+            stream.read()
+
+    def part() -> None:
+        with store.open(name) as stream:
+            stream.read(3)
+
+    for call in (whole, part, lambda: hand_on(name, store, other, size_max=100)):
+        with pytest.raises(StorageError) as caught:
+            call()
+        assert caught.value.code is Code.STORE_FAILED
+        assert str(tmp_path / "store") in caught.value.what
+    assert files(tmp_path / "other") == []
 
 
 def test_left_over_files_go_after_a_day(tmp_path: Path) -> None:

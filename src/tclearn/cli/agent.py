@@ -18,6 +18,7 @@ from tclearn.cli.imports import user_code
 from tclearn.cli.keys import Key, oneself
 from tclearn.cli.options import AsJson, Home, Site
 from tclearn.cli.output import count, messages, print_json, say
+from tclearn.directory.coalition import check_protocol
 from tclearn.directory.site import SiteFile
 from tclearn.errors import AgentError, Code
 from tclearn.learning.member import MemberTrainer
@@ -134,6 +135,7 @@ def _take_part(
     from tclearn.service.home import MemberHome
 
     user_code()
+    check_protocol(directory)
     now = datetime.now(UTC)
     given = SiteFile.read(site)  # before anybody is asked for a passphrase
     home = MemberHome.open(directory, oneself(key, now))

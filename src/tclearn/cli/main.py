@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -68,6 +70,9 @@ def tclearn(
 def main() -> None:
     """Run the command line. Exit codes: 1 failed, 2 usage, 3 verification failed, 4 unreachable."""
     as_json = "--json" in sys.argv
+    if threading.current_thread() is threading.main_thread():
+        # As Ctrl-C: what was begun is undone, such as a file that is not whole.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except typer.Exit as stop:

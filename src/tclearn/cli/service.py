@@ -36,7 +36,7 @@ def serve(
         typer.Option("--host", metavar="NAME", help="Name or address under which members reach this computer."),
     ] = None,
 ) -> None:
-    """Run a coalition's service: it orders the ledger and keeps the models. End it with Ctrl-C."""
+    """Run a coalition's service: it orders the ledger and keeps the models. End it with Ctrl-C, or SIGTERM."""
     from tclearn.service import server
     from tclearn.service.id_desk import IdDesk
 

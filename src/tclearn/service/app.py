@@ -58,6 +58,7 @@ _STATUS: Final = {
     Code.LEDGER_FILE: 503,
     Code.BUSY: 429,
 }
+_REFUSALS: Final = (400, 403, 404, 405, 409, 411, 413, 416, 422, 429, 500, 503)
 
 
 def taking(media: str) -> dict[str, Any]:
@@ -237,7 +238,8 @@ async def events(desk: AtDesk, member: Asking, size: Index = 0) -> StreamingResp
 async def put_object(desk: AtDesk, member: Asking, name: Name, request: Request) -> Response:
     """Keep the model of a candidate that the asking member has announced."""
     wanted = Digest(bytes.fromhex(name))
-    if not await run_in_threadpool(desk.office.expects, member, wanted):
+    size_max = await run_in_threadpool(desk.office.room_for, member, wanted)
+    if not size_max:
         raise MessageError(
             Code.REFUSED,
             "an object that nobody waits for",
@@ -245,7 +247,7 @@ async def put_object(desk: AtDesk, member: Asking, name: Name, request: Request)
             remedy="propose first; what is announced lapses at its deadline",
         )
     with desk.uploads.place(member):
-        await desk.uploads.received(request, desk.office.object_bytes_max, partial(desk.office.put, wanted))
+        await desk.uploads.received(request, size_max, partial(desk.office.put, wanted))
     return Response(status_code=204)
 
 
@@ -279,7 +281,7 @@ def application(desk: Desk, *routers: APIRouter) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         telemetry=_SILENT,
-        responses={status: {"model": Refusal} for status in (400, 403, 404, 405, 409, 413, 416, 422, 429, 500, 503)},
+        responses={status: {"model": Refusal} for status in _REFUSALS},
     )
     app.state.desk = desk
     for each in (router, *routers):

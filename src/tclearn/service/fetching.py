@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
 from tclearn.encoding import Digest
-from tclearn.errors import Code, StorageError, UnreachableError, UsageError
+from tclearn.errors import Code, StorageError, UnreachableError
 from tclearn.limits import VAULT_OBJECT_BYTES_MAX
 from tclearn.service.remote import Connection
 from tclearn.store import Store
@@ -17,10 +18,20 @@ from tclearn.store.interface import Readable
 from tclearn.store.streams import checked
 
 _TRIES: Final = 5
+_PAUSES_S: Final = (0.2, 1.0, 3.0, 8.0)
+"""Before the second try, and so on: 12 s in all, in which a service is started again."""
 _FETCH_ANEW: Final = (Code.OBJECT_MISSING, Code.OBJECT_CORRUPT)
 
 Begin = Callable[[int], Iterator[bytes]]
 """Begins a transfer from a byte on."""
+Pause = Callable[[float], bool]
+"""Waits so many seconds; says whether whoever waits is to stop, at once when it learns so."""
+
+
+def slept(seconds: float) -> bool:
+    """A ``Pause`` that nobody cuts short."""
+    time.sleep(seconds)
+    return False
 
 
 class FetchingStore(ABC):
@@ -29,11 +40,13 @@ class FetchingStore(ABC):
     Attributes:
         connection: to the service.
         kept: the member's own copies.
+        pause: before a transfer that has broken off goes on.
     """
 
-    def __init__(self, connection: Connection, kept: Store) -> None:
+    def __init__(self, connection: Connection, kept: Store, *, pause: Pause = slept) -> None:
         self.connection = connection
         self.kept = kept
+        self.pause = pause
         self._lock = threading.Lock()
 
     @abstractmethod
@@ -74,7 +87,7 @@ class FetchingStore(ABC):
             except StorageError as error:
                 if error.code not in _FETCH_ANEW:
                     raise
-            fetch(name, self.begin(name), self.kept, size_max)
+            fetch(name, self.begin(name), self.kept, size_max, pause=self.pause)
             return self.kept.get(name, size_max=size_max)
 
     def open(self, name: Digest) -> BinaryIO:
@@ -90,7 +103,7 @@ class FetchingStore(ABC):
             except StorageError as error:
                 if error.code not in _FETCH_ANEW:
                     raise
-                fetch(name, self.begin(name), self.kept, size_max)
+                fetch(name, self.begin(name), self.kept, size_max, pause=self.pause)
             return self.kept.open(name)
 
     def size(self, name: Digest) -> int:
@@ -104,11 +117,13 @@ class Incoming:
     Args:
         begin: begins a transfer from a byte on.
         size_max: bytes that the object may have.
+        pause: before it goes on.
     """
 
-    def __init__(self, begin: Begin, size_max: int) -> None:
+    def __init__(self, begin: Begin, size_max: int, *, pause: Pause = slept) -> None:
         self._begin = begin
         self._size_max = size_max
+        self._pause = pause
         self._pieces: Iterator[bytes] | None = None
         self._ready = memoryview(b"")
         self._came = 0
@@ -120,7 +135,7 @@ class Incoming:
         """The next bytes, at most so many; none only at the end.
 
         Raises:
-            UnreachableError: it broke off ``_TRIES`` times without a byte in between.
+            UnreachableError: it broke off ``_TRIES`` times without a byte in between, or there is to be no other try.
             StorageError: too large.
             TCLearnError: what the service says is wrong.
         """
@@ -143,14 +158,10 @@ class Incoming:
                 self._came_before = self._came
                 self._pieces = self._begin(self._came)
             piece = next(self._pieces, None)
-        except UsageError:
-            if not self._came:
-                raise
-            piece = None  # it broke off after its last byte
         except UnreachableError:
             self._pieces = None
             self._failures = self._failures + 1 if self._came == self._came_before else 1
-            if self._failures == _TRIES:
+            if self._failures == _TRIES or self._pause(_PAUSES_S[self._failures - 1]):
                 raise
             return b""
         if piece is None:
@@ -162,7 +173,7 @@ class Incoming:
         return piece
 
 
-def fetch(name: Digest, begin: Begin, kept: Store, size_max: int) -> None:
+def fetch(name: Digest, begin: Begin, kept: Store, size_max: int, *, pause: Pause = slept) -> None:
     """Bring an object here, piece by piece; under its name it is only when it was compared with it.
 
     Args:
@@ -170,13 +181,14 @@ def fetch(name: Digest, begin: Begin, kept: Store, size_max: int) -> None:
         begin: begins a transfer from a byte on.
         kept: where it goes.
         size_max: bytes that it may have.
+        pause: before a transfer that has broken off goes on.
 
     Raises:
         UnreachableError: it broke off ``_TRIES`` times without a byte in between.
         StorageError: too large, or other bytes than those of the name; or it cannot be kept here.
         TCLearnError: what the service says is wrong.
     """
-    incoming = Incoming(begin, size_max)
+    incoming = Incoming(begin, size_max, pause=pause)
     try:
         kept.put_stream(incoming, size_max=size_max, name=name)
     except StorageError as error:
@@ -198,6 +210,7 @@ class RemoteStore(FetchingStore):
     Args:
         connection: to the service.
         kept: the member's own copies.
+        pause: before a transfer that has broken off goes on.
     """
 
     def begin(self, name: Digest) -> Begin:

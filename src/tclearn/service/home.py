@@ -51,7 +51,7 @@ from tclearn.protocols.tclearn import contract
 from tclearn.protocols.tclearn.agent import Participant
 from tclearn.protocols.tclearn.state import State
 from tclearn.service.computing import Computing
-from tclearn.service.fetching import FetchingStore, RemoteStore
+from tclearn.service.fetching import FetchingStore, Pause, RemoteStore, slept
 from tclearn.service.remote import Connection, RemoteLog
 from tclearn.service.tls import client_context, stranger_context
 from tclearn.service.vault_store import VaultStore
@@ -242,11 +242,12 @@ class MemberHome:
             )
             outbox = open_now.enter_context(FileOutbox(self.path / OUTBOX))
             signer = self.oneself.keys.signer
+            stop = threading.Event()
             site = Site(
                 member=self.oneself.member,
                 coalition=self.charter.digest,
                 signer=signer,
-                store=self.store(connection, ledger, clock),
+                store=self.store(connection, ledger, clock, pause=stop.wait),
                 drafts=self.kept(DRAFTS),
                 trainer=trainer,
                 outbox=outbox,
@@ -257,23 +258,26 @@ class MemberHome:
             news = threading.Event()
             computing = Computing(lambda: Participant(rules), news.set, offers=offers)
             agent = Agent(computing, ledger, site)
-            yield Work(agent, computing, ledger, connection, news, say, on_state, finished)
+            yield Work(agent, computing, ledger, connection, news, say, on_state, finished, stop)
 
-    def store(self, connection: Connection, ledger: Follower[State], clock: Callable[[], int]) -> FetchingStore:
+    def store(
+        self, connection: Connection, ledger: Follower[State], clock: Callable[[], int], *, pause: Pause = slept
+    ) -> FetchingStore:
         """The coalition's store: models come from the service, and stay here.
 
         Args:
             connection: to the service.
             ledger: the member's copy of the log; at level B it says what may be read.
             clock: milliseconds since 1970.
+            pause: before a transfer that has broken off goes on.
 
         Raises:
             StorageError: what was kept before is damaged.
         """
         if self.charter.vault is None:
-            return RemoteStore(connection, self.kept(OBJECTS))
-        signer = self.oneself.keys.signer
-        return VaultStore(connection, self.kept(OBJECTS), ledger, self.oneself.member, signer, clock)
+            return RemoteStore(connection, self.kept(OBJECTS), pause=pause)
+        keys = self.oneself.keys
+        return VaultStore(connection, self.kept(OBJECTS), ledger, self.oneself.member, keys.signer, clock, pause=pause)
 
     def kept(self, folder: str) -> Store:
         """A store on the member's own disk; at level B sealed under its key.

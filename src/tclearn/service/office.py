@@ -15,7 +15,7 @@ from tclearn.ledger.checkpoint import origin, sign
 from tclearn.ledger.contract import Outcome
 from tclearn.ledger.cose_receipt import sign as sign_receipt
 from tclearn.ledger.engines.follower import Page
-from tclearn.limits import PAGE_BYTES_MAX, PAGE_ENTRIES_MAX
+from tclearn.limits import HIDDEN_PART_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX
 from tclearn.protocols.tclearn.agent import object_bytes_max
 from tclearn.store.interface import Readable
 
@@ -37,6 +37,7 @@ class Office:
     log_key: Signer = field(repr=False)
     on_entry: Callable[[int], None] = field(default=lambda _: None, repr=False)
     _notes: dict[int, bytes] = field(default_factory=dict, repr=False)
+    _parts: dict[Digest, Digest] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def submit(self, raw: bytes, member: MemberId) -> tuple[Digest, Outcome]:
@@ -105,14 +106,22 @@ class Office:
         log, root = origin(self.coalition.charter.digest), ledger.head(size).root
         return sign_receipt(self.log_key, log, root, size, index, path).encode()
 
-    def expects(self, member: MemberId, name: Digest) -> bool:
-        """Whether the coalition waits for this object from this member.
+    def room_for(self, member: MemberId, name: Digest) -> int:
+        """How many bytes the object may have that a member hands over; 0: the coalition does not wait for it.
 
-        That is the model of a candidate that it has announced, or the file of the hidden part that it is asked for.
+        It waits for the model of a candidate that the member has announced, and for the file of a hidden part that it
+        is asked for. Which file that is the ledger does not say beforehand: the one that is named first.
         """
         candidates = self.coalition.state.open_candidates()
-        models = any(each.proposer == member and each.locator == name for each in candidates)
-        return models or any(each.asked is not None and each.asked.keeper == member for each in candidates)
+        if any(each.proposer == member and each.locator == name for each in candidates):
+            return self.object_bytes_max
+        asked = {each.asked.commitment: each.asked.keeper for each in candidates if each.asked is not None}
+        with self._lock:
+            self._parts = {part: file for part, file in self._parts.items() if part in asked}
+            mine = [part for part, keeper in asked.items() if keeper == member]
+            if any(self._parts.setdefault(part, name) == name for part in mine):
+                return min(self.object_bytes_max, HIDDEN_PART_BYTES_MAX)
+        return 0
 
     @property
     def object_bytes_max(self) -> int:

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from tclearn.encoding import MemberId
 from tclearn.identity.tls import issued_by
 from tclearn.limits import BODY_QUIET_SECONDS_MAX, HEAD_SECONDS_MAX, PARTING_SECONDS_MAX, STALLED_SECONDS_MAX
+from tclearn.service.framing import ENDING, Announced, last_answer
 from tclearn.service.turnstile import Newest
 
 MEMBER: Final = "tclearn.member"
@@ -102,11 +103,13 @@ class PeerProtocol(H11Protocol):
     def __init__(self, circle: Acquaintance, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._circle = circle
+        self.conn = self._announced = Announced()
         self.shown: bytes | None = None
         self.standing: Standing | None = None
         self._parting = False
         self._asking: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as its parent
         """See ``asyncio.Protocol``."""
@@ -125,13 +128,25 @@ class PeerProtocol(H11Protocol):
             now = self._circle.peers.standing(self.shown)
             who = {} if now is None else {FORMER: now} if now.former else {MEMBER: now.member}
 
+            answering = False
+
             async def sent(message: dict[str, Any]) -> None:
+                nonlocal answering
+                answering = True
                 if self._parting and message["type"] == "http.response.start":
                     # Said, so that the other end does not ask again over what is about to be closed.
                     message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
                 await send(message)
 
-            await application({**scope, **who}, receive, sent)
+            try:
+                await application({**scope, **who}, receive, sent)
+            except asyncio.CancelledError:  # the service ends, and has waited for this long enough
+                if answering:
+                    self.abort()  # the other end sees that something is missing
+                    await self._lost.wait()
+                else:
+                    for message in last_answer(503, ENDING):
+                        await send(message)
 
         self.app = told
         self._await_request()
@@ -144,12 +159,23 @@ class PeerProtocol(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        self._lost.set()
 
     def data_received(self, data: bytes) -> None:
         """See ``asyncio.Protocol``."""
+        if self._announced.refused:
+            return  # what still comes is not looked at
         super().data_received(data)
         if not self.transport.is_closing():
             self._await_request()
+
+    def send_400_response(self, msg: str) -> None:
+        """See ``H11Protocol``: answer what is not taken for a request."""
+        if self._announced.refused:
+            self.transport.write(self._announced.refusal())
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
 
     def pause_writing(self) -> None:
         """See ``asyncio.Protocol``: the other end does not read what it has asked for."""

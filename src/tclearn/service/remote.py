@@ -72,9 +72,11 @@ class Connection:
         return bytes(data)
 
     def stream(self, path: str, *, start: int = 0) -> Iterator[bytes]:
-        """The body of an answer, piece by piece, from a byte on."""
+        """The body of an answer, piece by piece, from a byte on; nothing where it ends there. Errors as ``get``."""
         headers = {"range": f"bytes={start}-"} if start else {}
         with self._guarded(), self._client.stream("GET", path, headers=headers) as answer:
+            if start and _ends_at(answer, start):
+                return
             _check(answer)
             if start and answer.status_code != httpx.codes.PARTIAL_CONTENT:
                 raise httpx.RemoteProtocolError("something between here and the service leaves out ranges")
@@ -245,6 +247,11 @@ def _check(answer: httpx.Response) -> None:
             remedy="try again later; if that goes on, tell whoever runs the service",
         )
     raise error
+
+
+def _ends_at(answer: httpx.Response, start: int) -> bool:
+    beyond = answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
+    return beyond and answer.headers.get("content-range") == f"bytes */{start}"
 
 
 def _little(answer: httpx.Response) -> bytes:

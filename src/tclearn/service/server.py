@@ -18,7 +18,7 @@ from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.encoding import MemberId
 from tclearn.errors import Code, UnreachableError, UsageError
 from tclearn.identity.tls import identity_of_service
-from tclearn.limits import REQUEST_HEAD_BYTES_MAX, SERVICE_CONNECTIONS_MAX
+from tclearn.limits import SERVICE_CONNECTIONS_MAX
 from tclearn.service import data_ids, vault
 from tclearn.service.app import Desk, application
 from tclearn.service.circle import Circle
@@ -29,6 +29,7 @@ from tclearn.service.office import Office
 from tclearn.service.peers import PeerProtocol
 from tclearn.service.refused import RefusedRequests
 from tclearn.service.turnstile import Turnstile
+from tclearn.service.uploads import Uploads
 from tclearn.store.vault import Vault
 
 _SHUTDOWN_S: Final = 5
@@ -104,11 +105,10 @@ def server(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=REQUEST_HEAD_BYTES_MAX,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
-    return _Server(config, announcer, ready, circle)
+    return _Server(config, announcer, ready, circle, desk.uploads)
 
 
 def _vault(coalition: CoalitionDirectory) -> tuple[vault.VaultDesk, RefusedRequests] | tuple[None, None]:
@@ -143,8 +143,10 @@ class _Server(uvicorn.Server):
         announcer: Announcer,
         ready: Callable[[], None],
         circle: Circle,
+        uploads: Uploads,
     ) -> None:
         super().__init__(config)
+        self._uploads = uploads
         self._announcer = announcer
         self._ready = ready
         self._circle = circle
@@ -167,3 +169,10 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._announcer.end()
         await super().shutdown(sockets)
+        tasks = list(self.server_state.tasks)
+        if self.force_exit:  # uvicorn has not done it
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_SHUTDOWN_S)
+        await self._uploads.ended()  # what they have begun to write is removed by then

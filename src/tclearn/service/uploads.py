@@ -7,15 +7,16 @@ goes on into the store at once. Whatever does not come to its end, or not to wha
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
 from tclearn.encoding import MemberId
-from tclearn.errors import Code, MessageError, TCLearnError, UnreachableError
+from tclearn.errors import Code, MessageError, StorageError, TCLearnError, UnreachableError
 from tclearn.limits import UPLOAD_BYTES_PER_SECOND_MIN, UPLOAD_GRACE_SECONDS, UPLOADS_AT_ONCE_MAX
 from tclearn.service.inflow import Inflow
 from tclearn.service.signed import SIGNED
@@ -34,7 +35,7 @@ class Uploads:
     def __init__(self, most: int = UPLOADS_AT_ONCE_MAX) -> None:
         self.most = most
         self._sending: set[MemberId] = set()
-        self._threads = ThreadPoolExecutor(most, thread_name_prefix="upload")
+        self._keeping: set[asyncio.Future[None]] = set()
 
     @contextmanager
     def place(self, member: MemberId) -> Iterator[None]:
@@ -68,20 +69,53 @@ class Uploads:
         Raises:
             MessageError: larger than ``size_max`` bytes, at once when the request says so.
             UnreachableError: it comes too slowly.
+            StorageError: there is no thread for it.
             ClientDisconnect: it does not come to its end.
             Exception: what ``keep`` raises.
         """
         check_announced(request, size_max)
         inflow = Inflow()
-        keeping = asyncio.get_running_loop().run_in_executor(self._threads, keep, inflow)
-        keeping.add_done_callback(_seen)
+        keeping = self._begun(keep, inflow)
         filling = asyncio.create_task(_filled(inflow, request, size_max))
         try:
-            await asyncio.wait({keeping, filling}, return_when=asyncio.FIRST_COMPLETED)
-            await keeping
+            await asyncio.wait({keeping})  # whoever is cancelled here leaves the thread to its end
+            keeping.result()
         finally:
             inflow.end(ClientDisconnect())  # unless it has ended: also when the service ends
             filling.cancel()
+
+    async def ended(self) -> None:
+        """Wait until no thread keeps anything any more; each ends soon once its request has."""
+        while self._keeping:
+            await asyncio.wait(self._keeping)
+
+    def _begun(self, keep: Callable[[Readable], None], inflow: Inflow) -> asyncio.Future[None]:
+        # No pool: one that has failed to start a thread keeps what it was given, and counts wrongly from then on.
+        kept: Future[None] = Future()
+        kept.set_running_or_notify_cancel()  # whoever waits may go away; the thread ends by itself
+
+        def run() -> None:
+            try:
+                keep(inflow)
+            except BaseException as error:  # noqa: BLE001 - it is raised again where this is awaited
+                kept.set_exception(error)
+            else:
+                kept.set_result(None)
+
+        try:
+            threading.Thread(target=run, name="upload").start()
+        except RuntimeError as error:
+            raise StorageError(
+                Code.STORE_FAILED,
+                f"the service cannot keep an object now: {error}",
+                expected="a thread for each object on its way",
+                remedy="raise the limit of threads (ulimit -u), or end other programs there",
+            ) from error
+        keeping = asyncio.wrap_future(kept)
+        keeping.add_done_callback(_seen)
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        return keeping
 
 
 def check_announced(request: Request, size_max: int) -> None:
@@ -141,6 +175,6 @@ def _check_pace(size: int, seconds: float) -> None:
         )
 
 
-def _seen(keeping: asyncio.Future[None] | Future[None]) -> None:
+def _seen(keeping: asyncio.Future[None]) -> None:
     if not keeping.cancelled():
         keeping.exception()  # who waited for it may be gone: nobody else has to be told

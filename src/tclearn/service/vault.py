@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tclearn.directory.coalition import CoalitionDirectory
 from tclearn.encoding import MemberId
-from tclearn.errors import Code, MessageError, UsageError
+from tclearn.errors import Code, MessageError
 from tclearn.identity import PublicKey
 from tclearn.ledger.contract import Rejected
 from tclearn.ledger.cose_receipt import CoseReceipt
@@ -86,8 +86,6 @@ class VaultDesk:
         if granted.entry != request.entry:
             raise _not_granted(f"entry {request.entry} is not the one of access {request.access}")
         size = self.vault.size(granted.object)
-        if request.start > size:
-            raise UsageError(Code.USAGE, f"bytes from {request.start} on, of an object with {size}")
         return Delivery(self.vault.open(granted.object, request.start), size - request.start)
 
     def _check_fresh(self, member: MemberId, request: DeliveryRequest) -> None:

@@ -15,7 +15,7 @@ from tclearn.protocols.tclearn.accessing import handed_out
 from tclearn.protocols.tclearn.records import AccessState
 from tclearn.protocols.tclearn.state import State
 from tclearn.service.delivery import NONCE_BYTES, DeliveryRequest, check_receipt_of
-from tclearn.service.fetching import Begin, FetchingStore
+from tclearn.service.fetching import Begin, FetchingStore, Pause, slept
 from tclearn.service.remote import Connection
 from tclearn.store import Store
 
@@ -33,6 +33,7 @@ class VaultStore(FetchingStore):
         member: who it is.
         signer: its transaction key.
         clock: milliseconds since 1970.
+        pause: before a transfer that has broken off goes on.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class VaultStore(FetchingStore):
         member: MemberId,
         signer: Signer,
         clock: Callable[[], int],
+        *,
+        pause: Pause = slept,
     ) -> None:
-        super().__init__(connection, kept)
+        super().__init__(connection, kept, pause=pause)
         self.ledger = ledger
         self.member = member
         self.signer = signer

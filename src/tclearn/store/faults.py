@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from tclearn.encoding import Digest
@@ -73,6 +75,19 @@ def failed(error: OSError, place: object) -> StorageError:
         expected="a folder that can be read and written",
         remedy=_REMEDIES.get(error.errno or 0, "look after that folder and its disk"),
     )
+
+
+@contextmanager
+def guarded(place: object) -> Iterator[None]:
+    """Tell what the operating system refuses as an error of the store in a place.
+
+    Raises:
+        StorageError: it refuses.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise failed(error, place) from error
 
 
 def _short(name: Digest) -> str:

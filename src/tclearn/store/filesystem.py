@@ -2,28 +2,30 @@
 
 An object with the name ``ab12…`` is the file ``objects/ab/12…``. It is written under ``incoming/``, made durable, and
 only then renamed to its name: a file that has its name is complete, whatever was interrupted. What an interrupted
-process leaves in ``incoming/`` means nothing and goes after a day.
+process leaves in ``incoming/`` means nothing and goes with the first writing a day later.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from blake3 import blake3
 
 from tclearn.encoding import Digest
 from tclearn.errors import StorageError
-from tclearn.store.faults import check_size, corrupt, failed, missing
+from tclearn.store.faults import check_size, corrupt, guarded, missing
 from tclearn.store.interface import Readable
 from tclearn.store.streams import Passing, checked
 
 _LEFT_OVER_S: Final = 86_400
+_SWEEP_S: Final = 3600
 _DIGEST_BYTES: Final = 32
 
 
@@ -41,12 +43,13 @@ class FilesystemStore:
         self.folder = Path(folder)
         self._objects = self.folder / "objects"
         self._incoming = self.folder / "incoming"
+        self._left_overs = LeftOvers(self._incoming)
         with self._guarded():
             for place in (self._objects, self._incoming):
                 place.mkdir(parents=True, exist_ok=True)
             for place in (self.folder.absolute().parent, self.folder):
                 sync_folder(place)
-            sweep_incoming(self._incoming)
+            self._left_overs.sweep()
 
     def put(self, data: bytes) -> Digest:
         """Keep an object; returns its name. Durable when it returns; a damaged copy is replaced.
@@ -108,13 +111,13 @@ class FilesystemStore:
         """The object as a binary stream, not checked; the reader compares the digest.
 
         Raises:
-            StorageError: not here, or not readable.
+            StorageError: not here, or not readable; so does reading the stream.
         """
         if len(name) != _DIGEST_BYTES:
             raise missing(name)
         with self._guarded():
             try:
-                return self._path(name).open("rb")
+                return io.BufferedReader(_File(self._path(name), self.folder))
             except FileNotFoundError:
                 raise missing(name) from None
 
@@ -143,6 +146,7 @@ class FilesystemStore:
     def _incoming_file(self) -> Iterator[tuple[BinaryIO, Path]]:
         """A new file that is not an object yet; gone at the end, unless it has been moved to its name."""
         with self._guarded():
+            self._left_overs.sweep()
             descriptor, name = tempfile.mkstemp(dir=self._incoming)
         temporary, stream = Path(name), os.fdopen(descriptor, "wb")
         try:
@@ -168,21 +172,59 @@ class FilesystemStore:
             sync_folder(self._path(name).parent)
             sync_folder(self._objects)
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise failed(error, self.folder) from error
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(self.folder)
 
 
-def sweep_incoming(folder: Path) -> None:
-    """Remove what interrupted processes have left in a folder of unfinished files more than a day ago."""
-    oldest = time.time() - _LEFT_OVER_S
-    for path in folder.iterdir():
-        with suppress(OSError):  # another process may be sweeping too
-            if path.stat().st_mtime < oldest:
-                path.unlink()
+class _File(io.FileIO):
+    """A file that is being read, with the store's words for what goes wrong."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        super().__init__(path)
+        self._folder = folder
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer with what is next."""
+        with guarded(self._folder):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        """All that is left."""
+        with guarded(self._folder):
+            return super().readall()
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go on from another byte."""
+        with guarded(self._folder):
+            return super().seek(offset, whence)
+
+
+class LeftOvers:
+    """What interrupted processes have left in a folder of unfinished files: it goes when it is a day old.
+
+    Args:
+        folder: nothing else is in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._next_s = float("-inf")
+
+    def sweep(self) -> None:
+        """Look for it, once an hour at the most; for whoever is about to write there.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _SWEEP_S
+        oldest = time.time() - _LEFT_OVER_S
+        for path in self._folder.iterdir():
+            with suppress(OSError):  # another process may be sweeping too
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

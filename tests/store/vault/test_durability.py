@@ -31,6 +31,7 @@ from tclearn.encoding import Digest
 from tclearn.errors import Code, StorageError, TCLearnError, UsageError
 from tclearn.store.vault import FolderBackend, HeldKeys, Vault
 from tclearn.store.vault.chunks import CHUNK_BYTES
+from tclearn.store.vault.forms import Head
 from tclearn.store.vault.key_file import KeyFile
 
 WRITER = """
@@ -176,6 +177,61 @@ def test_a_disk_that_refuses(
     assert vault.get(kept, size_max=6) == b"before"
 
 
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_a_head_that_cannot_be_written_leaves_no_body(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    vault = Vault(backend_in(kind, tmp_path / "vault"), HeldKeys.new(), create=True)
+    create = vault.backend.create
+
+    def refuse(*_: Any) -> bool:
+        raise StorageError(Code.STORE_FAILED, "the disk is full")
+
+    def written_and_lost(path: str, data: bytes) -> bool:
+        create(path, data)
+        raise StorageError(Code.STORE_FAILED, "no answer")
+
+    def left(part: str) -> int:
+        return len(list(vault.backend.list(part)))
+
+    monkeypatch.setattr(vault.backend, "create", refuse)
+    for _ in range(3):
+        assert refusal(lambda: vault.put(b"weights")).code is Code.STORE_FAILED
+        assert (left("bodies"), left("heads")) == (0, 0)
+    monkeypatch.setattr(vault.backend, "create", written_and_lost)
+    assert refusal(lambda: vault.put(b"weights")).code is Code.STORE_FAILED
+    assert (left("bodies"), left("heads")) == (1, 1), "the head is there: then its body must be"
+    monkeypatch.setattr(vault.backend, "create", create)
+    assert vault.get(vault.put(b"weights"), size_max=7) == b"weights"
+    assert (left("bodies"), left("heads")) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_of_two_that_put_an_object_at_once_one_body_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    backend, keys = backend_in(kind, tmp_path / "vault"), HeldKeys.new()
+    vault, other = Vault(backend, keys, create=True), Vault(backend, keys)
+    seal = vault.envelope.seal
+    heads: list[bytes] = []
+
+    def just_then(*arguments: Any) -> Head:
+        name = other.put(b"weights")  # after the last look, before the head
+        heads.append(other._head(name)[0].body)
+        return seal(*arguments)
+
+    class Envelope:
+        cipher = staticmethod(vault.envelope.cipher)
+        open = staticmethod(vault.envelope.open)
+        seal = staticmethod(just_then)
+
+    monkeypatch.setattr(vault, "envelope", Envelope)
+    name = vault.put(b"weights")
+    assert [vault._head(name)[0].body] == heads, "the first head stays: somebody may be reading by it"
+    assert len(list(backend.list("bodies"))) == 1
+    assert vault.get(name, size_max=7) == b"weights"
+
+
 def test_a_disk_that_fails_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vault = new_vault(tmp_path)
     name = vault.put(noise(3 * CHUNK_BYTES))
@@ -197,7 +253,7 @@ def test_everything_is_durable_before_the_head_is_there(tmp_path: Path, monkeypa
         pytest.skip("no /proc on this system")
     vault = new_vault(tmp_path)
     calls: list[str] = []
-    sync, replace = os.fsync, os.replace
+    sync, replace, link = os.fsync, os.replace, os.link
 
     def shown(path: Any) -> str:
         parts = Path(path).relative_to(place(vault)).parts
@@ -212,11 +268,16 @@ def test_everything_is_durable_before_the_head_is_there(tmp_path: Path, monkeypa
         calls.append(f"replace {shown(target)}")
         replace(source, target)
 
+    def linked(source: Any, target: Any) -> None:
+        calls.append(f"link {shown(target)}")
+        link(source, target)
+
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(os, "link", linked)
     vault.put(b"weights")
-    for part in ("bodies", "heads"):
-        assert calls[:4] == ["sync incoming", f"replace {part}/file", f"sync {part}/sub", f"sync {part}"]
+    for move, part in (("replace", "bodies"), ("link", "heads")):
+        assert calls[:4] == ["sync incoming", f"{move} {part}/file", f"sync {part}/sub", f"sync {part}"]
         del calls[:4]
     assert calls == []
     vault.put(b"weights")  # is there: whoever put it may not have come to syncing yet
@@ -250,6 +311,32 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         new_vault(tmp_path)
     assert caught.value.code is Code.STORE_FAILED
+
+
+def test_there_is_nothing_beyond_an_objects_end(tmp_path: Path) -> None:
+    vault = new_vault(tmp_path)
+    name = vault.put(noise(CHUNK_BYTES))
+    for start in (CHUNK_BYTES + 1, 3 * CHUNK_BYTES, -1):
+        with pytest.raises(UsageError):
+            vault.open(name, start)
+    with vault.open(name, CHUNK_BYTES) as stream:
+        assert stream.read() == b""
+
+
+def test_unfinished_files_of_others_go_while_a_process_goes_on_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = new_vault(tmp_path)
+    vault.put(b"one")
+    left_over = place(vault) / "incoming" / "left"
+    left_over.write_bytes(b"half of it")
+    os.utime(left_over, (time.time() - 90_000,) * 2)
+    vault.put(b"two")
+    assert left_over.exists(), "it is not looked for at every writing"
+    later = time.monotonic() + 3601
+    monkeypatch.setattr("tclearn.store.filesystem.time.monotonic", lambda: later)
+    vault.put(b"three")
+    assert not left_over.exists()
 
 
 def test_sweeping_takes_old_bodies_without_a_head_only(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import io
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO, Final
 
 from blake3 import blake3
@@ -141,6 +142,7 @@ class Vault:
 
         Raises:
             StorageError: not here, damaged, or not readable; so does reading the stream.
+            UsageError: it begins before, or ends before that byte.
         """
         return io.BufferedReader(self.opening(name, VAULT_OBJECT_BYTES_MAX, start), CHUNK_BYTES)
 
@@ -259,15 +261,36 @@ class Vault:
         self._check_current()
         key, body = new_key(), secrets.token_bytes(ID_BYTES)
         sealing = Sealing(stream, self.envelope.cipher(key, body), size_max, wanted)
-        self.backend.write(body_path(body), sealing.pieces())
-        name = sealing.digest
-        if self._settled(name):
-            self.backend.remove(body_path(body))
-            return name
-        self._check_current()
-        label = self._label(name)
-        self.write_head(label, self.envelope.seal(label, body, key, Content(name, sealing.size)))
+        label: bytes | None = None
+        placed = False
+        try:
+            self.backend.write(body_path(body), sealing.pieces())
+            name = sealing.digest
+            label = self._label(name)
+            if not self._settled(name):
+                self._check_current()
+                placed = self._placed(label, self.envelope.seal(label, body, key, Content(name, sealing.size)), name)
+        finally:
+            if not placed:
+                self._let_go(body, label)
         return name
+
+    def _placed(self, label: bytes, head: Head, name: Digest) -> bool:
+        """Put the head of a new object in its place, but not over another writer's; whether it is there."""
+        if self.backend.create(head_path(label), head.encode()):
+            return True
+        if self._settled(name):
+            return False
+        self.write_head(label, head)  # what is there is damaged, or has lost its chunks
+        return True
+
+    def _let_go(self, body: bytes, label: bytes | None) -> None:
+        # A failed call may have written the head all the same: then the body stays, as it does when nobody can tell.
+        with suppress(StorageError):
+            data = read_small(self.backend, head_path(label), VAULT_RECORD_BYTES_MAX) if label else None
+            head = Head.read(data) if data else None
+            if head is None or head.body != body:
+                self.backend.remove(body_path(body))
 
     def _settled(self, name: Digest) -> bool:
         """Whether the object is here, every byte of it; then it stays."""
@@ -288,9 +311,12 @@ class Vault:
 
         Raises:
             StorageError: not here, larger than ``size_max`` bytes, damaged, or not readable; so does reading it.
+            UsageError: it begins before, or ends before that byte.
         """
         head, cipher, content = self._head(name)
         check_size(name, content.size, size_max)
+        if not 0 <= start <= content.size:
+            raise UsageError(Code.USAGE, f"bytes from {start} on, of an object with {content.size}")
         try:
             source = self.backend.open(body_path(head.body))
         except FileNotFoundError:

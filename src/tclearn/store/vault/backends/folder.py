@@ -2,7 +2,7 @@
 
 A file is written under ``incoming/`` while its pieces are made, made durable, and only then renamed to its path: what
 has its path is complete, whatever was interrupted. What an interrupted process leaves in ``incoming/`` means nothing
-and goes after a day. Files can be read by their owner only.
+and goes with the first writing a day later. Files can be read by their owner only.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from tclearn.store.faults import failed
-from tclearn.store.filesystem import sweep_incoming, sync_folder
+from tclearn.store.faults import guarded
+from tclearn.store.filesystem import LeftOvers, sync_folder
 from tclearn.store.vault.backends.interface import Entry
 from tclearn.store.vault.backends.write_behind import WriteBehind
 from tclearn.store.vault.forms import BODIES, HEADS
@@ -31,6 +31,7 @@ class FolderBackend:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._incoming = self.folder / "incoming"
+        self._left_overs = LeftOvers(self._incoming)
         self._prepared = False
 
     def write(self, path: str, pieces: Iterable[bytes]) -> None:
@@ -130,21 +131,19 @@ class FolderBackend:
             sync_folder(target.parent.parent)
 
     def _prepare(self) -> None:
-        if self._prepared:
-            return
+        if not self._prepared:
+            self._make_folders()
+            self._prepared = True
+        self._left_overs.sweep()
+
+    def _make_folders(self) -> None:
         for place in (self.folder / HEADS, self.folder / BODIES, self._incoming):
             place.mkdir(parents=True, exist_ok=True)
         for place in (self.folder.absolute().parent, self.folder):
             sync_folder(place)
-        sweep_incoming(self._incoming)
-        self._prepared = True
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise failed(error, self.folder) from error
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(self.folder)
 
 
 class _File:
