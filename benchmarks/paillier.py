@@ -240,7 +240,7 @@ def two_cores(coalition: Coalition, rounds: int) -> list[Figure]:
     return [
         Figure("two cores: bare processes over one", bare, "x"),
         Figure("two cores: encryption in two processes over bare ones", one / in_processes / bare, "x", 0.9, peer),
-        Figure("two cores: encryption in two threads over bare ones", one / in_threads / bare, "x", 0.9, peer),
+        Figure("two cores: encryption in two threads over bare ones", one / in_threads / bare, "x", None, peer),
         Figure("two cores: CPU time of two threads over one", together / alone, "x"),
     ]
 

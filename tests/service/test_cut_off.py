@@ -101,6 +101,7 @@ def test_a_transfer_that_is_cut_again_and_again_goes_on_where_it_stopped(
     assert len(OBJECT) < way.passed < len(OBJECT) + way.connections * (2 * PIECE + 20_000)
 
 
+@pytest.mark.slow  # it pauses between its tries
 def test_a_transfer_that_does_not_get_on_is_given_up(quiet: Service, joined: dict[str, Member]) -> None:
     name = kept_at(quiet)
     with proxy(quiet.port) as way:
