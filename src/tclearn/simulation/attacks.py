@@ -62,16 +62,24 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Attack:
-    """One member's misbehaviour.
+class Named:
+    """One member's misbehaviour, as it is typed.
 
     Attributes:
-        kind: one of ``KINDS``.
+        kind: one of those that the demonstration has.
         member: who.
     """
 
     kind: str
     member: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}@{self.member}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack(Named):
+    """One member's misbehaviour, of ``KINDS``."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -80,11 +88,7 @@ class Attack:
         Raises:
             UsageError: not of that form, or no such kind.
         """
-        kind, member = kind_and_member(text, KINDS, "label-flip@hospital-3")
-        return cls(kind, member)
-
-    def __str__(self) -> str:
-        return f"{self.kind}@{self.member}"
+        return cls(*kind_and_member(text, KINDS, "label-flip@hospital-3"))
 
     def data(self, own: Records, victim: Records, classes: int, global_test: Records) -> Records:
         """The records that the member uses, given its own, those of the member it copies, and G."""

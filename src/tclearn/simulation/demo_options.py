@@ -117,8 +117,7 @@ class DemoOptions:
     @property
     def names(self) -> list[str]:
         """The members' names."""
-        width = len(str(self.members))
-        return [f"hospital-{number:0{width}d}" for number in range(1, self.members + 1)]
+        return hospitals(self.members)
 
     @property
     def misbehaving(self) -> tuple[Attack, ...]:
@@ -150,6 +149,12 @@ class DemoOptions:
             raise UsageError(Code.USAGE, "two attacks by one member", expected="one attack a member")
         if len(attacks) >= self.members:
             raise UsageError(Code.USAGE, "every member misbehaves", expected="at least one honest member")
+
+
+def hospitals(count: int) -> list[str]:
+    """So many members' names, all of one length."""
+    width = len(str(count))
+    return [f"hospital-{number:0{width}d}" for number in range(1, count + 1)]
 
 
 def kept_settings(directory: Path) -> tuple[str, Path]:

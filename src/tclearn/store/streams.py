@@ -15,7 +15,7 @@ PIECE_BYTES: Final = 1 << 20
 
 
 class Passing:
-    """The pieces of a stream, counted and hashed as they pass. ``size`` and ``digest`` are of what has passed.
+    """A stream whose bytes are counted and hashed as they pass. ``size`` and ``digest`` are of what has passed.
 
     Args:
         stream: read once.
@@ -35,20 +35,37 @@ class Passing:
         """BLAKE3-256 of the bytes."""
         return Digest(self._hash.digest())
 
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many; none only at the end.
+
+        Raises:
+            StorageError: longer than ``size_max``.
+        """
+        piece = self._stream.read(size)
+        self.size += len(piece)
+        if self.size > self._size_max:
+            raise too_long(self._size_max)
+        self._hash.update(piece)
+        return piece
+
+    def check_name(self) -> None:
+        """At the end: that the bytes were those of the name, where there is one; returns nothing.
+
+        Raises:
+            StorageError: other bytes.
+        """
+        if self._name is not None and self.digest != self._name:
+            raise other_bytes(self._name)
+
     def __iter__(self) -> Iterator[bytes]:
         """The pieces in order, and an error in place of the end when they are not what they must be.
 
         Raises:
             StorageError: longer than ``size_max``, or other bytes than those of the name.
         """
-        while piece := self._stream.read(PIECE_BYTES):
-            self.size += len(piece)
-            if self.size > self._size_max:
-                raise too_long(self._size_max)
-            self._hash.update(piece)
+        while piece := self.read(PIECE_BYTES):
             yield piece
-        if self._name is not None and self.digest != self._name:
-            raise other_bytes(self._name)
+        self.check_name()
 
 
 def checked(stream: Readable, size_max: int, name: Digest) -> int:

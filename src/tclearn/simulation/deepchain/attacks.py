@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from tclearn.errors import Code, UsageError
-from tclearn.simulation.attacks import kind_and_member
+from tclearn.simulation.attacks import Named, kind_and_member
 
 if TYPE_CHECKING:
     from tclearn.simulation.deepchain.setting import Misbehaviour
@@ -55,16 +55,8 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Attack:
-    """One member's misbehaviour.
-
-    Attributes:
-        kind: one of ``KINDS``.
-        member: who.
-    """
-
-    kind: str
-    member: str
+class Attack(Named):
+    """One member's misbehaviour, of ``KINDS``."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -90,9 +82,6 @@ class Attack:
                 f"the attack {self}: {f'{self.member} is a {role}' if role else 'no such member'}",
                 expected=" or ".join(f"{named[each][0]} to {named[each][-1]}" for each in able),
             )
-
-    def __str__(self) -> str:
-        return f"{self.kind}@{self.member}"
 
     @property
     def wrapper(self) -> Misbehaviour:

@@ -10,7 +10,15 @@ from typing import Any, Final
 from tclearn.coalition.quorum import faulty_max
 from tclearn.errors import Code, UsageError
 from tclearn.simulation.deepchain.attacks import Attack, default_attacks
-from tclearn.simulation.demo_options import FORMAT, check_resumed, check_seed, kept_settings, settings_of, unusable
+from tclearn.simulation.demo_options import (
+    FORMAT,
+    check_resumed,
+    check_seed,
+    hospitals,
+    kept_settings,
+    settings_of,
+    unusable,
+)
 
 PROTOCOL: Final = "deepchain"
 KEY_BITS: Final = (512, 2048, 3072)
@@ -115,8 +123,7 @@ class DeepChainOptions:
     @property
     def parties(self) -> list[str]:
         """The parties' names."""
-        width = len(str(self.members))
-        return [f"hospital-{number:0{width}d}" for number in range(1, self.members + 1)]
+        return hospitals(self.members)
 
     @property
     def workers(self) -> list[str]:

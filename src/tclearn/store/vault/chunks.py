@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tclearn.encoding import Digest
-from tclearn.store.faults import other_bytes, too_long
 from tclearn.store.interface import Readable
+from tclearn.store.streams import Passing
 from tclearn.store.vault.secret import Secret
 
 CHUNK_BYTES: Final = 1 << 20
@@ -75,17 +74,18 @@ class Sealing:
     """
 
     def __init__(self, stream: Readable, cipher: ChunkCipher, size_max: int, name: Digest | None = None) -> None:
-        self._stream = stream
+        self._plain = Passing(stream, size_max, name)
         self._cipher = cipher
-        self._size_max = size_max
-        self._name = name
-        self._hash = blake3()
-        self.size = 0
+
+    @property
+    def size(self) -> int:
+        """Plain bytes."""
+        return self._plain.size
 
     @property
     def digest(self) -> Digest:
         """BLAKE3-256 of the plain bytes."""
-        return Digest(self._hash.digest())
+        return self._plain.digest
 
     def pieces(self) -> Iterator[bytes]:
         """The sealed chunks in order; at least one.
@@ -98,20 +98,15 @@ class Sealing:
         chunk = self._take()
         while True:
             following = self._take() if len(chunk) == CHUNK_BYTES else b""
-            if not following and self._name is not None and self.digest != self._name:
-                raise other_bytes(self._name)
+            if not following:
+                self._plain.check_name()
             yield self._cipher.seal(number, chunk, last=not following)
             if not following:
                 return
             number, chunk = number + 1, following
 
     def _take(self) -> bytes:
-        chunk = read_fully(self._stream, CHUNK_BYTES)
-        self.size += len(chunk)
-        if self.size > self._size_max:
-            raise too_long(self._size_max)
-        self._hash.update(chunk)
-        return chunk
+        return read_fully(self._plain, CHUNK_BYTES)
 
 
 def chunk_count(size: int) -> int:
